@@ -1,0 +1,116 @@
+/** What the planner is told about the world. The edge collects it; the planner reads nothing by itself. */
+
+/** A value that a probe established, or the reason why it could not. */
+export type Known<T> = { known: true; value: T } | { known: false; why: string };
+
+export interface LabFacts {
+  /** Who runs hyperlab; the default user of the cluster. */
+  invoker?: { name: string; sshKeys: string[] };
+  host: HostFacts;
+  /** By `ImageRequest.key`. A missing entry: the image could not be resolved (see `why` there). */
+  images: Record<string, ImageFact>;
+  /** What this stack decided before and keeps. */
+  held?: HeldFacts;
+}
+
+export interface ImageFact {
+  /** File on the machine that runs the engine. */
+  path: string;
+  /** Identity: of a golden image its recipe and packages, of a file its SHA-256. */
+  identity: { id: string } | { sha256: string };
+  /** Found by content, not by suffix. `missing` where there is no such file. */
+  format: Known<"qcow2" | "raw" | "other" | "missing">;
+  virtualSizeMiB: Known<number>;
+}
+
+export interface HeldFacts {
+  /** Domain type in use. Decides where the host cannot be probed. */
+  hypervisor?: "kvm" | "qemu";
+  /** Host CPUs in use by node name, in the order of the vCPUs. */
+  cpuPins?: Record<string, number[]>;
+  /** Seconds from power-on to ready, as measured at the first boot; kept so that a later run plans the same. */
+  bootSeconds?: number;
+}
+
+export interface HostFacts {
+  /** KVM runs something, proven by doing so. */
+  kvm: Known<boolean>;
+  cpuVendor: Known<"intel" | "amd" | "other">;
+  /** Features that a guest can have under the chosen domain type. */
+  cpuFeatures: Known<string[]>;
+  /** The host's KVM module allows nested guests. */
+  nested: Known<boolean>;
+  cpus: Known<HostCpu[]>;
+  memoryMiB: Known<number>;
+  /** Free space of the file system that holds the pool, in MiB. */
+  poolFreeMiB: Known<number>;
+  /** Free pages by page size in KiB. */
+  freeHugepages: Known<{ sizeKiB: number; count: number }[]>;
+  /** Networks that the host has, by any means: libvirt networks, interfaces, routes. */
+  networks: Known<HostNetwork[]>;
+  /** Bridges and other interfaces of the host by name. */
+  interfaces: Known<{ name: string; owned: boolean }[]>;
+  domains: Known<HostDomain[]>;
+  /** Pools by name. */
+  pools: Known<{ name: string; owned: boolean }[]>;
+}
+
+export interface HostCpu {
+  id: number;
+  numaNode: number;
+}
+
+export interface HostNetwork {
+  /** Name of the libvirt network or the interface. */
+  name: string;
+  kind: "libvirt" | "interface" | "route";
+  /** In prefix form, where it has an IPv4 network. */
+  subnet?: string;
+  /** Made by this stack. */
+  owned: boolean;
+}
+
+export interface HostDomain {
+  name: string;
+  /** Made by this stack. */
+  owned: boolean;
+  running: boolean;
+  memoryMiB: number;
+  vcpus: number;
+  /** MAC addresses of its interfaces. */
+  macs: string[];
+  /** Host CPUs that it is pinned to. Empty: not pinned. */
+  pinnedCpus: number[];
+}
+
+/** An image that the configuration asks for. The edge resolves it to an `ImageFact` with the same key. */
+export type ImageRequest =
+  | {
+      key: string;
+      kind: "golden";
+      packages: string[];
+      files: { path: string; content: string; mode: string }[];
+      /** Number that the user raises to get a fresh image. */
+      revision: number;
+    }
+  | { key: string; kind: "file"; path: string; sha256?: string }
+  | { key: string; kind: "url"; url: string; sha256: string };
+
+/** Facts where nothing could be probed; every check that needs the host is then "unknown". */
+export function unknownHost(why: string): HostFacts {
+  const unknown = { known: false, why } as const;
+  return {
+    kvm: unknown,
+    cpuVendor: unknown,
+    cpuFeatures: unknown,
+    nested: unknown,
+    cpus: unknown,
+    memoryMiB: unknown,
+    poolFreeMiB: unknown,
+    freeHugepages: unknown,
+    networks: unknown,
+    interfaces: unknown,
+    domains: unknown,
+    pools: unknown,
+  };
+}
