@@ -9,7 +9,7 @@ import { configTable } from "./config.ts";
 import { domainTable } from "./domain.ts";
 import { networkTable } from "./network.ts";
 import { poolTable } from "./pool.ts";
-import type { Effect, EffectRule, Fields } from "./table.ts";
+import type { EffectRule, Fields } from "./table.ts";
 import { volumeTable } from "./volume.ts";
 
 export type { Condition, ConditionalEffect, Effect, EffectRule } from "./table.ts";
@@ -79,17 +79,4 @@ function rowsOf(resource: ResourceName, fields: Fields, prefix: string): FieldRo
     const items = spec.items?.fields === undefined ? [] : rowsOf(resource, spec.items.fields, `${path}[].`);
     return [row, ...members, ...items];
   });
-}
-
-/** The more severe of two effects. */
-export function worse(a: Effect, b: Effect): Effect {
-  const severity: Record<Effect, number> = {
-    none: 0,
-    live: 1,
-    restart: 2,
-    rebuild: 3,
-    replace: 4,
-    forbidden: 5,
-  };
-  return severity[a] >= severity[b] ? a : b;
 }

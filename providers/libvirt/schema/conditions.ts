@@ -1,0 +1,58 @@
+import { isArray, isObject, type PropertyMap, type PropertyValue } from "../../plugin/values.ts";
+import type { Condition } from "./table.ts";
+import { sameTarget } from "./target.ts";
+
+/** What a condition may look at. */
+export interface ChangeFacts {
+  readonly before: PropertyValue | undefined;
+  readonly after: PropertyValue | undefined;
+  /** The item of a list that the field belongs to, before and after; empty outside lists. */
+  readonly itemBefore: PropertyMap;
+  readonly itemAfter: PropertyMap;
+  /** All inputs, with defaults, before and after. */
+  readonly olds: PropertyMap;
+  readonly news: PropertyMap;
+}
+
+const numberOf = (value: PropertyValue | undefined): number | undefined =>
+  typeof value === "number" ? value : undefined;
+
+const isCdrom = (item: PropertyMap): boolean => item.device === "cdrom";
+
+const hasRootDisk = (inputs: PropertyMap): boolean => isObject(inputs.rootDisk);
+
+function compareNumbers(facts: ChangeFacts, test: (before: number, after: number) => boolean): boolean {
+  const before = numberOf(facts.before);
+  const after = numberOf(facts.after);
+  return before !== undefined && after !== undefined && test(before, after);
+}
+
+function withinLimit(facts: ChangeFacts, limit: PropertyValue | undefined): boolean {
+  const maximum = numberOf(limit) ?? numberOf(facts.before);
+  const after = numberOf(facts.after);
+  return after !== undefined && maximum !== undefined && after <= maximum;
+}
+
+/** What each condition means. An unknown new value meets only `otherwise`, and `set` where there was none. */
+export const conditions: Readonly<Record<Condition, (facts: ChangeFacts) => boolean>> = {
+  grow: (facts) => compareNumbers(facts, (before, after) => after > before),
+  shrink: (facts) => compareNumbers(facts, (before, after) => after < before),
+  set: (facts) => facts.before === undefined && facts.after !== undefined,
+  unset: (facts) => facts.before !== undefined && facts.after === undefined,
+  added: (facts) => Object.keys(facts.itemBefore).length === 0 && Object.keys(facts.itemAfter).length > 0,
+  turnedOn: (facts) => facts.before !== true && facts.after === true,
+  withinMaxVcpus: (facts) =>
+    compareNumbers(facts, (before, after) => after > before) && withinLimit(facts, facts.olds.maxVcpus),
+  withinBalloon: (facts) => {
+    const devices = facts.olds.hostDevices;
+    const pinned = isArray(devices) && devices.length > 0;
+    return !pinned && withinLimit(facts, facts.olds.maxMemoryMiB);
+  },
+  addedDisk: (facts) => conditions.added(facts) && !isCdrom(facts.itemAfter),
+  seed: (facts) => (isCdrom(facts.itemAfter) || isCdrom(facts.itemBefore)) && hasRootDisk(facts.news),
+  sameHost: (facts) =>
+    typeof facts.before === "string" &&
+    typeof facts.after === "string" &&
+    sameTarget(facts.before, facts.after),
+  otherwise: () => true,
+};
