@@ -1,0 +1,55 @@
+import type * as pulumi from "@pulumi/pulumi";
+import type { HpcClusterPlan } from "../../planning/plan.ts";
+
+/** Arguments of `HpcCluster`. */
+export interface HpcClusterArgs {
+  /**
+   * The decided cluster, from `planLab`.
+   *
+   * @example planLab(config, facts).plan.hpc
+   */
+  readonly plan: HpcClusterPlan;
+
+  /**
+   * Owner id of the stack, from `StackIdentity`. Marks what the cluster creates on the host; everything is
+   * forgotten when it changes.
+   */
+  readonly owner: pulumi.Input<string>;
+
+  /** Secret from which every key of the cluster is derived, from `StackIdentity`; 32 bytes in hex. */
+  readonly secret: pulumi.Input<string>;
+
+  /**
+   * Golden images to build before their volume is uploaded, by the key of the plan's image. An image without an entry
+   * must exist as a file.
+   *
+   * @default no builds
+   */
+  readonly imageBuilds?: Readonly<Record<string, ImageBuild>>;
+}
+
+/** A golden image that is built on the machine that runs the engine. */
+export interface ImageBuild {
+  /** Recipe as JSON, as the image builder's `--recipe-json` takes it. */
+  readonly recipe: string;
+  /** Identity of the recipe; the build runs again when it changes. */
+  readonly recipeId: string;
+}
+
+/** One machine as the cluster reports it. */
+export interface NodeOutput {
+  readonly name: string;
+  readonly role: "controller" | "compute";
+  readonly address: string;
+  /** SLURM's state after the last change, for example `IDLE`; absent for the controller and before the first run. */
+  readonly state?: string;
+  /** SLURM's reason where the node is drained or down. */
+  readonly reason?: string;
+}
+
+/** What the cluster proved after the last change. */
+export interface Verification {
+  readonly nodes: readonly { readonly name: string; readonly state: string; readonly reason: string }[];
+  /** Output of the job that ran, empty where the plan asks for none. */
+  readonly job: string;
+}

@@ -1,0 +1,112 @@
+import type { remote } from "@pulumi/command";
+import * as libvirt from "@pulumi/libvirt";
+import * as pulumi from "@pulumi/pulumi";
+import type { HpcClusterPlan, NodePlan } from "../../planning/plan.ts";
+import type { HpcClusterArgs, NodeOutput, Verification } from "./args.ts";
+import { type ClusterKeys, clusterKeys, hostPublicKey } from "./keys.ts";
+import { createMachine, createNetwork } from "./machines.ts";
+import { configureSlurm, controllerConnection, installSecrets, parseVerification } from "./slurm.ts";
+import { sshConfig } from "./ssh-config.ts";
+import { createStorage } from "./storage.ts";
+
+/**
+ * A SLURM cluster on one libvirt host: network, controller with its state volume, compute nodes, accounting, users and
+ * homes.
+ *
+ * One machine is one resource; the number of command resources is constant. Order: storage and network, the
+ * controller, its keys, SLURM prepared for the changes (`before`), the compute nodes, SLURM's final configuration
+ * with verification (`after`). Nodes that go are emptied by `after`; the engine deletes them when it is done.
+ *
+ * @example
+ * const identity = new StackIdentity("lab");
+ * const cluster = new HpcCluster("hpc", { plan: planLab(config, facts).plan.hpc, owner: identity.owner, secret: identity.secret });
+ */
+export class HpcCluster extends pulumi.ComponentResource {
+  /** Address of the controller in the cluster's network. */
+  readonly controllerAddress: pulumi.Output<string>;
+  /** Every machine, the controller first. */
+  readonly nodes: pulumi.Output<NodeOutput[]>;
+  /** Names of the partitions, in the order of the cluster file. */
+  readonly partitions: pulumi.Output<string[]>;
+  /** Command that logs in to the controller as the first user. */
+  readonly sshCommand: pulumi.Output<string>;
+  /** Block for `~/.ssh/config`: all machines, host keys pinned by the `knownHosts` output. */
+  readonly sshConfig: pulumi.Output<string>;
+  /** Lines for a `known_hosts` file: name and address of every machine. */
+  readonly knownHosts: pulumi.Output<string>;
+  /** What the cluster proved after the last change. */
+  readonly verification: pulumi.Output<Verification>;
+
+  constructor(name: string, args: HpcClusterArgs, opts?: pulumi.ComponentResourceOptions) {
+    super("hyperlab:index:HpcCluster", name, {}, opts);
+    const { plan } = args;
+    const keys = pulumi.secret(pulumi.output(args.secret).apply((secret) => clusterKeys(secret, plan.name)));
+    const host = new libvirt.Provider(
+      `${name}-host`,
+      { uri: plan.host.uri, owner: args.owner, identitySecret: keys.identitySecret },
+      { parent: this },
+    );
+    const onHost: pulumi.CustomResourceOptions = { parent: this, provider: host };
+    const publicKeys = {
+      loginPublicKey: pulumi.unsecret(keys.loginSshKey.publicKey),
+      clusterPublicKey: pulumi.unsecret(keys.clusterSshKey.publicKey),
+    };
+    const storage = createStorage(name, plan, args.imageBuilds ?? {}, publicKeys, onHost);
+    const network = createNetwork(name, plan, onHost);
+    const attached = { ...onHost, dependsOn: network === undefined ? [] : [network] };
+    const machine = (node: NodePlan, after: pulumi.Resource[]) =>
+      createMachine(node, storage, pulumi.mergeOptions(attached, { dependsOn: after }));
+
+    const controller = machine(plan.controller, [storage.state]);
+    const verified = this.configure(name, plan, keys, controller, (ready) =>
+      plan.computeNodes.map((node) => machine(node, [ready])),
+    );
+
+    this.controllerAddress = pulumi.output(plan.controller.address);
+    this.verification = verified.stdout.apply(parseVerification);
+    this.nodes = this.verification.apply((verification) => nodeOutputs(plan, verification));
+    this.partitions = pulumi.output(plan.slurm.partitions.map((partition) => partition.name));
+    this.knownHosts = pulumi.unsecret(keys.identitySecret).apply((secret) => knownHosts(plan, secret));
+    const user = plan.users[0]?.name ?? plan.ssh.user;
+    const jump = plan.ssh.proxyJump === undefined ? "" : `-J ${plan.ssh.proxyJump} `;
+    this.sshCommand = pulumi.output(`ssh ${jump}${user}@${plan.controller.address}`);
+    this.sshConfig = pulumi.output(sshConfig(plan));
+    this.registerOutputs({ controllerAddress: this.controllerAddress, partitions: this.partitions });
+  }
+
+  private configure(
+    name: string,
+    plan: HpcClusterPlan,
+    keys: pulumi.Output<ClusterKeys>,
+    controller: libvirt.Domain,
+    computeNodes: (ready: pulumi.Resource) => libvirt.Domain[],
+  ): remote.Command {
+    const connection = controllerConnection(plan, keys);
+    const generation = controller.generation;
+    const opts = (dependsOn: pulumi.Resource[]) => ({ parent: this, dependsOn });
+    const secrets = installSecrets(name, connection, keys, generation, opts([controller]));
+    const before = configureSlurm(name, "before", plan, connection, keys, generation, opts([secrets]));
+    const nodes = computeNodes(before);
+    return configureSlurm(name, "after", plan, connection, keys, generation, opts([before, ...nodes]));
+  }
+}
+
+function nodeOutputs(plan: HpcClusterPlan, verification: Verification): NodeOutput[] {
+  const states = new Map(verification.nodes.map((node) => [node.name, node]));
+  return [plan.controller, ...plan.computeNodes].map((node) => {
+    const seen = states.get(node.name);
+    return {
+      name: node.name,
+      role: node.role,
+      address: node.address,
+      ...(seen === undefined ? {} : { state: seen.state }),
+      ...(seen === undefined || seen.reason === "" ? {} : { reason: seen.reason }),
+    };
+  });
+}
+
+function knownHosts(plan: HpcClusterPlan, identitySecret: string): string {
+  return [plan.controller, ...plan.computeNodes]
+    .map((node) => `${node.name},${node.address} ${hostPublicKey(identitySecret, node.name)}\n`)
+    .join("");
+}

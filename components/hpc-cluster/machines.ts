@@ -1,0 +1,39 @@
+import * as libvirt from "@pulumi/libvirt";
+import * as pulumi from "@pulumi/pulumi";
+import type { HpcClusterPlan, NodePlan } from "../../planning/plan.ts";
+import type { ClusterStorage } from "./storage.ts";
+
+/** The cluster's own network, or nothing where it uses one of the site. */
+export function createNetwork(
+  name: string,
+  plan: HpcClusterPlan,
+  opts: pulumi.CustomResourceOptions,
+): libvirt.Network | undefined {
+  return plan.network.kind === "owned"
+    ? new libvirt.Network(`${name}-network`, plan.network.inputs, opts)
+    : undefined;
+}
+
+/** One machine: one resource. */
+export function createMachine(
+  node: NodePlan,
+  storage: ClusterStorage,
+  opts: pulumi.CustomResourceOptions,
+): libvirt.Domain {
+  const seed = storage.seeds.get(node.seed);
+  const image = storage.images.get(node.image);
+  if (seed === undefined || image === undefined) {
+    throw new Error(`The plan of ${node.name} names seed ${node.seed} and image ${node.image}, which it does not hold.`);
+  }
+  return new libvirt.Domain(
+    node.name,
+    {
+      ...node.domain,
+      disks: [
+        ...node.domain.disks,
+        { pool: node.domain.rootDisk.pool, volume: seed.name, target: "sda", device: "cdrom", readOnly: true },
+      ],
+    },
+    pulumi.mergeOptions(opts, { dependsOn: [seed, image] }),
+  );
+}

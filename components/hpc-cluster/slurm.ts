@@ -1,0 +1,120 @@
+import { remote } from "@pulumi/command";
+import * as pulumi from "@pulumi/pulumi";
+import { controllerDocument } from "../../planning/controller-document.ts";
+import type { HpcClusterPlan } from "../../planning/plan.ts";
+import type { Verification } from "./args.ts";
+import { type ClusterKeys, hostPublicKey } from "./keys.ts";
+
+/** How the commands reach the controller. */
+export function controllerConnection(
+  plan: HpcClusterPlan,
+  keys: pulumi.Output<ClusterKeys>,
+): pulumi.Input<remote.ConnectionArgs> {
+  const proxy = plan.ssh.proxyJump === undefined ? {} : { proxy: jump(plan.ssh.proxyJump) };
+  return {
+    host: plan.controller.address,
+    user: plan.ssh.user,
+    privateKey: pulumi.secret(keys.apply((made) => made.loginSshKey.privateKey)),
+    hostKey: controllerHostKey(plan, keys),
+    dialErrorLimit: 30,
+    ...proxy,
+  };
+}
+
+/** Public host key of the controller. */
+export function controllerHostKey(
+  plan: HpcClusterPlan,
+  keys: pulumi.Output<ClusterKeys>,
+): pulumi.Output<string> {
+  return pulumi.unsecret(keys.apply((made) => hostPublicKey(made.identitySecret, plan.controller.name)));
+}
+
+/** Keys and passwords, to the controller's standard input. Runs again on a new controller disk. */
+export function installSecrets(
+  name: string,
+  connection: pulumi.Input<remote.ConnectionArgs>,
+  keys: pulumi.Output<ClusterKeys>,
+  generation: pulumi.Output<string>,
+  opts: pulumi.CustomResourceOptions,
+): remote.Command {
+  const document = keys.apply((made) =>
+    JSON.stringify({
+      format: 1,
+      slurmJwks: made.slurmJwks,
+      databasePassword: made.databasePassword,
+      clusterSshKey: made.clusterSshKey.privateKey,
+    }),
+  );
+  return controllerCommand(`${name}-secrets`, "secrets", connection, pulumi.secret(document), generation, opts);
+}
+
+/** Prepares SLURM for the machine changes that follow (`before`) or finishes and verifies them (`after`). */
+export function configureSlurm(
+  name: string,
+  phase: "before" | "after",
+  plan: HpcClusterPlan,
+  connection: pulumi.Input<remote.ConnectionArgs>,
+  keys: pulumi.Output<ClusterKeys>,
+  generation: pulumi.Output<string>,
+  opts: pulumi.CustomResourceOptions,
+): remote.Command {
+  const document = pulumi.unsecret(
+    keys.apply((made) =>
+      JSON.stringify(controllerDocument(plan, (machine) => hostPublicKey(made.identitySecret, machine))),
+    ),
+  );
+  return controllerCommand(`${name}-slurm-${phase}`, phase, connection, document, generation, opts);
+}
+
+function controllerCommand(
+  name: string,
+  verb: "secrets" | "before" | "after",
+  connection: pulumi.Input<remote.ConnectionArgs>,
+  stdin: pulumi.Input<string>,
+  generation: pulumi.Output<string>,
+  opts: pulumi.CustomResourceOptions,
+): remote.Command {
+  const command = `sudo /usr/lib/hyperlab/controller ${verb}`;
+  return new remote.Command(
+    name,
+    {
+      connection,
+      create: command,
+      update: command,
+      stdin,
+      triggers: [generation],
+      logging: remote.Logging.Stderr,
+      addPreviousOutputInEnv: false,
+    },
+    opts,
+  );
+}
+
+/** Reads the line that `after` prints. */
+export function parseVerification(line: string): Verification {
+  const found: unknown = JSON.parse(line);
+  if (typeof found !== "object" || found === null || !("nodes" in found) || !Array.isArray(found.nodes)) {
+    throw new Error(`The controller's verification is not of the expected form: ${line.slice(0, 200)}`);
+  }
+  const nodes = found.nodes.map((node: unknown) => {
+    const fields = new Map(Object.entries(typeof node === "object" && node !== null ? node : {}));
+    return {
+      name: String(fields.get("name") ?? ""),
+      state: String(fields.get("state") ?? "UNKNOWN"),
+      reason: String(fields.get("reason") ?? ""),
+    };
+  });
+  return { nodes, job: "job" in found ? String(found.job ?? "") : "" };
+}
+
+function jump(proxyJump: string): { host: string; user?: string; port?: number } {
+  const match = /^(?:([^@]+)@)?([^:]+)(?::(\d+))?$/.exec(proxyJump);
+  if (match?.[2] === undefined) {
+    throw new Error(`The jump host ${JSON.stringify(proxyJump)} is not USER@HOST[:PORT].`);
+  }
+  return {
+    host: match[2],
+    ...(match[1] === undefined ? {} : { user: match[1] }),
+    ...(match[3] === undefined ? {} : { port: Number(match[3]) }),
+  };
+}

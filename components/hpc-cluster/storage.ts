@@ -1,0 +1,100 @@
+import { createHash } from "node:crypto";
+import { relative } from "node:path";
+import { fileURLToPath } from "node:url";
+import { local } from "@pulumi/command";
+import * as libvirt from "@pulumi/libvirt";
+import * as pulumi from "@pulumi/pulumi";
+import { renderSeed } from "../../planning/cloud-init/index.ts";
+import type { HpcClusterPlan, SeedPlan } from "../../planning/plan.ts";
+import type { ImageBuild } from "./args.ts";
+
+/** Volumes that outlive a machine or that several machines share. */
+export interface ClusterStorage {
+  readonly pool: libvirt.Pool;
+  /** By the plan's image key. */
+  readonly images: ReadonlyMap<string, libvirt.Volume>;
+  /** By the plan's seed name. */
+  readonly seeds: ReadonlyMap<string, libvirt.Volume>;
+  readonly state: libvirt.Volume;
+}
+
+/** Public keys that a seed carries. */
+export interface SeedKeys {
+  readonly loginPublicKey: pulumi.Output<string>;
+  readonly clusterPublicKey: pulumi.Output<string>;
+}
+
+/** Pool, images, seeds and the state volume of a cluster. */
+export function createStorage(
+  name: string,
+  plan: HpcClusterPlan,
+  builds: Readonly<Record<string, ImageBuild>>,
+  keys: SeedKeys,
+  opts: pulumi.CustomResourceOptions,
+): ClusterStorage {
+  const pool = new libvirt.Pool(`${name}-pool`, plan.pool, opts);
+  const inPool = pulumi.mergeOptions(opts, { dependsOn: [pool] });
+  const images = plan.images.map((image): [string, libvirt.Volume] => {
+    const build = builds[image.key];
+    const built = build === undefined ? [] : [buildImage(`${name}-${image.key}-build`, build, opts)];
+    const volume = new libvirt.Volume(
+      `${name}-${image.key}`,
+      { name: image.volume, pool: plan.pool.name, source: image.source },
+      pulumi.mergeOptions(inPool, { dependsOn: built }),
+    );
+    return [image.key, volume];
+  });
+  const seeds = plan.seeds.map((seed): [string, libvirt.Volume] => [
+    seed.name,
+    createSeed(seed, plan, keys, inPool),
+  ]);
+  const state = new libvirt.Volume(
+    `${name}-state`,
+    plan.stateVolume.inputs,
+    pulumi.mergeOptions(inPool, { protect: plan.stateVolume.protect }),
+  );
+  return { pool, images: new Map(images), seeds: new Map(seeds), state };
+}
+
+/** The build is keyed by the recipe; the file of an image that exists is left as it is. */
+function buildImage(name: string, build: ImageBuild, opts: pulumi.CustomResourceOptions): local.Command {
+  const program = relative(process.cwd(), fileURLToPath(new URL("../../images/main.js", import.meta.url)));
+  const command = `node '${program}' build --recipe-json -`;
+  return new local.Command(
+    name,
+    {
+      create: command,
+      update: command,
+      stdin: build.recipe,
+      triggers: [build.recipeId],
+      logging: local.Logging.Stderr,
+      addPreviousOutputInEnv: false,
+    },
+    { ...(opts.parent === undefined ? {} : { parent: opts.parent }) },
+  );
+}
+
+function createSeed(
+  seed: SeedPlan,
+  plan: HpcClusterPlan,
+  keys: SeedKeys,
+  opts: pulumi.CustomResourceOptions,
+): libvirt.Volume {
+  const content = pulumi
+    .all([keys.loginPublicKey, keys.clusterPublicKey])
+    .apply(([loginPublicKey, clusterPublicKey]) => renderSeed(plan, seed, { loginPublicKey, clusterPublicKey }));
+  return new libvirt.Volume(
+    seed.name,
+    {
+      // The digest in the name lets a new seed stand beside the old one, which running machines still hold.
+      name: content.apply((made) => `${seed.name}-${digest(JSON.stringify(made))}.iso`),
+      pool: plan.pool.name,
+      seed: content,
+    },
+    opts,
+  );
+}
+
+function digest(text: string): string {
+  return createHash("sha256").update(text).digest("hex").slice(0, 12);
+}

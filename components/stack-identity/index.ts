@@ -1,0 +1,1 @@
+export { StackIdentity } from "./stack-identity.ts";
