@@ -1,4 +1,5 @@
 import {
+  containsSecret,
   isArray,
   isObject,
   type PropertyMap,
