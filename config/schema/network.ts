@@ -1,0 +1,65 @@
+import { z } from "zod";
+import { cidr, interfaceName, ipv4, key, mac } from "./keys.ts";
+
+export const networkSchema = z.strictObject({
+  mode: key(z.enum(["nat", "routed", "isolated", "existing"]).default("nat"), {
+    text:
+      "nat: own network behind the host's address. routed: own network, forwarded without translation (the site needs a route). " +
+      "isolated: own network without a way out. existing: a host bridge or libvirt network of the site, used and never changed.",
+    effect: "replace",
+  }),
+  subnet: key(cidr(), {
+    text: "Network of the cluster. Host bits are cleared with a note. It must not overlap any network of the host (mode existing: it is that network).",
+    effect: "replace",
+    example: "10.50.0.0/24",
+  }),
+  bridge: key(interfaceName().optional(), {
+    text: "Name of the bridge on the host: created, and unique there; in mode existing the host bridge to use.",
+    defaultText: "required, except in mode existing with libvirt_network",
+    effect: "replace",
+    example: "hlab-dev0",
+  }),
+  libvirt_network: key(z.string().min(1).max(63).optional(), {
+    text: "Only in mode existing: the libvirt network to use instead of a bridge.",
+    effect: "replace",
+    example: "default",
+  }),
+  gateway_ip: key(ipv4().optional(), {
+    text: "Address of the host in the network (mode existing: of the site's router), gateway of the machines.",
+    defaultText: "the first host address of the subnet",
+    effect: "replace",
+    example: "10.50.0.1",
+  }),
+  dhcp_start: key(ipv4().optional(), {
+    text: "First address of the range from which machines with ip DHCP get theirs.",
+    defaultText: "the tenth address after the subnet's own",
+    effect: "replace",
+  }),
+  dhcp_end: key(ipv4().optional(), {
+    text: "Last address of that range.",
+    defaultText: "the last host address of the subnet",
+    effect: "live",
+  }),
+  dns_servers: key(z.array(ipv4()).min(1).optional(), {
+    text:
+      "Servers for names outside the cluster. The gateway alone means the resolvers that the host itself uses; " +
+      "the gateway among others is left out, because libvirt asks either the host's resolvers or the listed ones.",
+    defaultText: "gateway, 8.8.8.8, 1.1.1.1",
+    effect: "live",
+    example: ["10.50.0.1"],
+  }),
+  dns_mode: key(z.enum(["isolated"]).default("isolated"), {
+    text: "isolated: the cluster resolves its own names.",
+    effect: "live",
+  }),
+  static_leases: key(z.record(z.string(), ipv4()).default({}), {
+    text: "Address by machine: full name, compute-NN or controller. Wins over DHCP; must equal a static address given elsewhere.",
+    effect: "replace",
+    example: { "compute-02": "10.50.0.42" },
+  }),
+  vm_macs: key(z.record(z.string(), mac()).default({}), {
+    text: "MAC address by machine, instead of the one derived from its name.",
+    effect: "restart",
+    example: { controller: "02:1f:00:aa:bb:cc" },
+  }),
+});
