@@ -1,0 +1,2 @@
+export { deriveMachineId, deriveSshHostKey, deriveSshHostPublicKey } from "./derive.ts";
+export { type OpenSshKeyPair, openSshKeyPair } from "./openssh.ts";
