@@ -1,5 +1,5 @@
 import { hkdfSync } from "node:crypto";
-import { type OpenSshKeyPair, openSshKeyPair } from "./openssh.ts";
+import { ed25519KeyPair, type OpenSshKeyPair } from "./openssh.ts";
 
 function derive(identitySecret: string, info: string, bytes: number): Buffer {
   if (identitySecret === "") {
@@ -16,13 +16,13 @@ function derive(identitySecret: string, info: string, bytes: number): Buffer {
  * @param name Name of the domain.
  * @throws RangeError if the secret is empty.
  */
-export function deriveSshHostKey(identitySecret: string, name: string): OpenSshKeyPair {
-  return openSshKeyPair(derive(identitySecret, `hyperlab ssh-host-ed25519 v1:${name}`, 32), `root@${name}`);
+export function sshHostKeyPair(identitySecret: string, name: string): OpenSshKeyPair {
+  return ed25519KeyPair(derive(identitySecret, `hyperlab ssh-host-ed25519 v1:${name}`, 32), `root@${name}`);
 }
 
-/** Public line (`ssh-ed25519 AAAA…`) of {@link deriveSshHostKey}. */
-export function deriveSshHostPublicKey(identitySecret: string, name: string): string {
-  return deriveSshHostKey(identitySecret, name).publicKey;
+/** Public line (`ssh-ed25519 AAAA…`) of {@link sshHostKeyPair}. */
+export function sshHostPublicKey(identitySecret: string, name: string): string {
+  return sshHostKeyPair(identitySecret, name).publicKey;
 }
 
 /**
@@ -31,7 +31,7 @@ export function deriveSshHostPublicKey(identitySecret: string, name: string): st
  *
  * @throws RangeError if the secret is empty.
  */
-export function deriveMachineId(identitySecret: string, name: string): string {
+export function machineId(identitySecret: string, name: string): string {
   const bytes = derive(identitySecret, `hyperlab machine-id v1:${name}`, 16);
   bytes.writeUInt8((bytes.readUInt8(6) & 0x0f) | 0x40, 6);
   bytes.writeUInt8((bytes.readUInt8(8) & 0x3f) | 0x80, 8);

@@ -1,2 +1,2 @@
-export { deriveMachineId, deriveSshHostKey, deriveSshHostPublicKey } from "./derive.ts";
-export { type OpenSshKeyPair, openSshKeyPair } from "./openssh.ts";
+export { machineId, sshHostKeyPair, sshHostPublicKey } from "./derive.ts";
+export { ed25519KeyPair, type OpenSshKeyPair } from "./openssh.ts";

@@ -55,7 +55,7 @@ function pem(bytes: Buffer): string {
  * @param comment Comment inside the private key file.
  * @throws RangeError if the seed has another length.
  */
-export function openSshKeyPair(seed: Uint8Array, comment = ""): OpenSshKeyPair {
+export function ed25519KeyPair(seed: Uint8Array, comment = ""): OpenSshKeyPair {
   if (seed.length !== 32) throw new RangeError(`an Ed25519 seed has 32 bytes, this one has ${seed.length}`);
   const publicBytes = ed25519PublicKey(seed);
   const publicBlob = Buffer.concat([sshString(KEY_TYPE), sshString(publicBytes)]);
