@@ -14,26 +14,26 @@ const parentSeconds = 2;
  * Runs a plugin until the engine goes away. Call it from `main.ts` with nothing else.
  * @param args command line without program and script; default the process's own.
  */
-export async function runPlugin(
-  plugin: PluginDefinition,
-  args: readonly string[] = process.argv.slice(2),
-): Promise<void> {
+export function runPlugin(plugin: PluginDefinition, args: readonly string[] = process.argv.slice(2)): void {
   const invocation = parseArguments(args);
   switch (invocation.kind) {
     case "help":
       process.stdout.write(usage(plugin.name, plugin.version));
-      return;
+      break;
     case "version":
       process.stdout.write(`${plugin.version}\n`);
-      return;
+      break;
     case "byHand":
       process.stderr.write(usage(plugin.name, plugin.version));
       process.exitCode = 2;
-      return;
-    case "attach":
-      return serve(plugin, undefined);
-    case "serve":
-      return serve(plugin, invocation.engineAddress);
+      break;
+    default:
+      serve(plugin, invocation.kind === "serve" ? invocation.engineAddress : undefined).catch(
+        (error: unknown) => {
+          process.stderr.write(`plugin ${plugin.name} cannot serve: ${errorText(error)}\n`);
+          process.exit(1);
+        },
+      );
   }
 }
 
