@@ -102,7 +102,7 @@ async function buildSdks() {
     const sdk = join(folder, name);
     if (!existsSync(join(sdk, "tsconfig.json"))) continue;
     const bin = join(sdk, "bin");
-    const sources = filesUnder(sdk, (file) => !file.startsWith(bin + "/") && /\.(ts|json)$/.test(file));
+    const sources = filesUnder(sdk, (file) => !file.startsWith(`${bin}/`) && /\.(ts|json)$/.test(file));
     const inputs = digest(sources, toolVersions);
     digests.push(inputs);
     await stage(

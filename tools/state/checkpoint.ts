@@ -1,0 +1,47 @@
+import { existsSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import type { StateLayout } from "./layout.ts";
+
+/** What is read of a stack's state without asking the engine. */
+export interface CheckpointSummary {
+  exists: boolean;
+  resources: { urn: string; type: string; protect: boolean }[];
+  /** Operations that were under way when the engine was killed. */
+  pending: { urn: string; type: string }[];
+}
+
+/** Reads a deployment as `pulumi stack export` prints it and as the file backend stores it. */
+export function parseDeployment(content: unknown): Omit<CheckpointSummary, "exists"> {
+  const deployment = field(field(content, "checkpoint") ?? content, "latest") ?? field(content, "deployment");
+  const resources = list(field(deployment, "resources")).flatMap((resource) => {
+    const urn = text(field(resource, "urn"));
+    if (urn === undefined) return [];
+    return [{ urn, type: text(field(resource, "type")) ?? "", protect: field(resource, "protect") === true }];
+  });
+  const pending = list(field(deployment, "pending_operations")).flatMap((operation) => {
+    const urn = text(field(field(operation, "resource"), "urn"));
+    return urn === undefined ? [] : [{ urn, type: text(field(operation, "type")) ?? "" }];
+  });
+  return { resources, pending };
+}
+
+/** State of a stack of a file backend; undefined for another backend, which only the engine can read. */
+export function readCheckpoint(layout: StateLayout): CheckpointSummary | undefined {
+  if (layout.backendFolder === undefined) return undefined;
+  const file = join(layout.backendFolder, ".pulumi", "stacks", layout.project, `${layout.stack}.json`);
+  // A compressed backend (PULUMI_DIY_BACKEND_GZIP, _ZSTD) has other endings: the engine is asked then.
+  if (!existsSync(file)) {
+    const compressed = [".gz", ".zst"].some((ending) => existsSync(`${file}${ending}`));
+    return compressed ? undefined : { exists: false, resources: [], pending: [] };
+  }
+  return { exists: true, ...parseDeployment(JSON.parse(readFileSync(file, "utf8"))) };
+}
+
+function field(value: unknown, name: string): unknown {
+  return typeof value === "object" && value !== null
+    ? Object.entries(value).find(([key]) => key === name)?.[1]
+    : undefined;
+}
+
+const list = (value: unknown): unknown[] => (Array.isArray(value) ? value : []);
+const text = (value: unknown): string | undefined => (typeof value === "string" ? value : undefined);

@@ -1,0 +1,77 @@
+import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { hostname } from "node:os";
+import { join } from "node:path";
+import { processIsAlive } from "../process/run.ts";
+import type { StateLayout } from "./layout.ts";
+
+/** Who holds a stack of a file backend, as the engine writes it into the lock file. */
+export interface StackLock {
+  pid: number;
+  username: string;
+  hostname: string;
+  timestamp: string;
+}
+
+/** Reads a lock file of the engine; undefined where it is not one, for example half written. */
+export function parseLock(text: string): StackLock | undefined {
+  let content: unknown;
+  try {
+    content = JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+  if (typeof content !== "object" || content === null) return undefined;
+  const {
+    pid,
+    username,
+    hostname: host,
+    timestamp,
+  } = { pid: 0, username: "", hostname: "", timestamp: "", ...content };
+  if (typeof pid !== "number" || !Number.isInteger(pid) || pid <= 0) return undefined;
+  if (typeof username !== "string" || typeof host !== "string" || typeof timestamp !== "string")
+    return undefined;
+  return { pid, username, hostname: host, timestamp };
+}
+
+export type LockState =
+  | { kind: "none" }
+  /** Every lock is of a process of this host that is gone. */
+  | { kind: "stale"; locks: StackLock[] }
+  | { kind: "held"; lock: StackLock }
+  /** At least one lock is of another host, or cannot be read: nobody can tell from here. */
+  | { kind: "unknown"; reason: string };
+
+/** Judges locks. `isAlive` is asked only for processes of this host. */
+export function judgeLocks(
+  locks: readonly (StackLock | undefined)[],
+  thisHost: string,
+  isAlive: (pid: number) => boolean,
+): LockState {
+  const readable = locks.filter((lock) => lock !== undefined);
+  const held = readable.find((lock) => lock.hostname === thisHost && isAlive(lock.pid));
+  if (held) return { kind: "held", lock: held };
+  const foreign = readable.find((lock) => lock.hostname !== thisHost);
+  if (foreign) {
+    const who = `process ${foreign.pid} of ${foreign.username} on host ${foreign.hostname}`;
+    return { kind: "unknown", reason: `it is locked by ${who} since ${foreign.timestamp}` };
+  }
+  if (readable.length < locks.length) return { kind: "unknown", reason: "a lock file cannot be read" };
+  return readable.length === 0 ? { kind: "none" } : { kind: "stale", locks: readable };
+}
+
+/** The lock of a stack; a backend other than files is the backend's own affair. */
+export function lockState(layout: StateLayout): LockState {
+  if (layout.backendFolder === undefined) return { kind: "none" };
+  const folder = join(layout.backendFolder, ".pulumi", "locks", "organization", layout.project, layout.stack);
+  if (!existsSync(folder)) return { kind: "none" };
+  const files = readdirSync(folder).filter((name) => name.endsWith(".json"));
+  const locks = files.map((name) => {
+    try {
+      return parseLock(readFileSync(join(folder, name), "utf8"));
+    } catch {
+      // Released between the listing and the reading counts as unreadable; the next run sees it gone.
+      return undefined;
+    }
+  });
+  return judgeLocks(locks, hostname(), processIsAlive);
+}
