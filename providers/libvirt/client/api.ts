@@ -119,7 +119,7 @@ export interface NetworkFunctions {
   networkLookupByName(name: string, options?: CallOptions): Promise<NetworkRef | undefined>;
   networkLookupByUuid(uuid: string, options?: CallOptions): Promise<NetworkRef | undefined>;
   networkList(options?: CallOptions & { active?: boolean; inactive?: boolean }): Promise<NetworkRef[]>;
-  /** Defines or redefines. `validate` (default true) is used where the daemon has it (libvirt 7.8 and newer). */
+  /** Defines or redefines. `validate` (default true) checks the XML against libvirt's schema. */
   networkDefineXml(xml: string, options?: CallOptions & { validate?: boolean }): Promise<NetworkRef>;
   networkCreate(ref: NetworkRef, options?: CallOptions): Promise<void>;
   networkDestroy(ref: NetworkRef, options?: CallOptions): Promise<void>;
@@ -138,7 +138,7 @@ export interface NetworkFunctions {
     options: CallOptions & Affect,
   ): Promise<void>;
   networkGetDhcpLeases(ref: NetworkRef, options?: CallOptions & { mac?: string }): Promise<DhcpLease[]>;
-  /** As domainSetMetadata; libvirt 9.7 and newer, else LibvirtError VIR_ERR_NO_SUPPORT. */
+  /** As domainSetMetadata; libvirt 9.7 and newer; older ones answer VIR_ERR_RPC (unknown procedure). */
   networkSetMetadata(
     ref: NetworkRef,
     metadata: { uri: string; key?: string; xml: string | undefined },
@@ -158,7 +158,7 @@ export interface StorageFunctions {
   storagePoolList(
     options?: CallOptions & { active?: boolean; inactive?: boolean },
   ): Promise<StoragePoolRef[]>;
-  /** `validate` (default true) is used where the daemon has it (libvirt 7.8 and newer). */
+  /** `validate` (default true) checks the XML against libvirt's schema. */
   storagePoolDefineXml(xml: string, options?: CallOptions & { validate?: boolean }): Promise<StoragePoolRef>;
   /** Makes the pool's directory. */
   storagePoolBuild(ref: StoragePoolRef, options?: CallOptions): Promise<void>;

@@ -42,9 +42,9 @@ export class LibvirtError extends Error {
 export type ConnectionErrorKind =
   /** No connection could be made: no socket, no rights, ssh failed, authentication refused. */
   | "unreachable"
-  /** The connection broke while the call was under way. */
+  /** The connection broke, or keep-alive found it dead, while the call was under way. */
   | "lost"
-  /** No answer within the call's deadline, or the daemon stopped answering keep-alive. */
+  /** No answer within the call's deadline. */
   | "deadline"
   /** The other side sent something that is not libvirt's protocol, or more than it may. */
   | "protocol"
@@ -57,7 +57,10 @@ export type ConnectionErrorKind =
 export class LibvirtConnectionError extends Error {
   override readonly name = "LibvirtConnectionError";
   readonly kind: ConnectionErrorKind;
-  /** `not-done`: the daemon never got the call. `unknown`: it may have carried it out; look before trying again. */
+  /**
+   * `not-done`: nothing was changed (the call never left, or only reads). `unknown`: the daemon may have carried it out;
+   * look before trying again.
+   */
   readonly outcome: "not-done" | "unknown";
   /** The connection's URI. */
   readonly uri: string;
@@ -90,4 +93,5 @@ const notFoundCodes = new Set([
   "VIR_ERR_NO_STORAGE_VOL",
   "VIR_ERR_NO_NODE_DEVICE",
   "VIR_ERR_NO_DOMAIN_METADATA",
+  "VIR_ERR_NO_NETWORK_METADATA",
 ]);
