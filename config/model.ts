@@ -1,0 +1,116 @@
+/**
+ * The configuration in its one canonical form, whatever form the file had. The planner and components that are declared
+ * in TypeScript build on these types. Sizes carry their unit in the name; meaning and defaults of each value are those of
+ * the key of the same name in the cluster file (`docs/reference/cluster-file.md`).
+ */
+
+export interface LabConfig {
+  name: string;
+  description: string;
+  hpc?: HpcConfig;
+}
+
+export interface HpcConfig {
+  name: string;
+  host: { uri: string; poolPath?: string };
+  hypervisor: "auto" | "kvm" | "qemu";
+  image: ImageConfig;
+  network: NetworkConfig;
+  controller: ControllerConfig;
+  computeNodes: ComputeNodesConfig;
+  slurm: SlurmConfig;
+  /** Absent: the person who runs hyperlab. An empty list: nobody. */
+  users?: UserConfig[];
+  home: { kind: "controller" } | { kind: "nfs"; export: string };
+  stateDiskGb: number;
+  protectState: boolean;
+  drain: { waitMinutes: number };
+  rollout: { maxUnavailable: number };
+  acceleration: AccelerationConfig;
+}
+
+export interface ImageConfig {
+  source: ImageSource;
+  packages: string[];
+  files: { path: string; content: string; mode: string }[];
+  revision: number;
+}
+
+export type ImageSource =
+  | { kind: "golden" }
+  | { kind: "file"; path: string; sha256?: string }
+  | { kind: "url"; url: string; sha256: string };
+
+export interface NetworkConfig {
+  mode: "nat" | "routed" | "isolated" | "existing";
+  /** What machines are attached to; a libvirt network only in mode existing. */
+  attach: { bridge: string } | { libvirtNetwork: string };
+  subnet: string;
+  gatewayIp?: string;
+  dhcpStart?: string;
+  dhcpEnd?: string;
+  dnsServers?: string[];
+  dnsMode: "isolated";
+  /** By node: full name, `compute-NN` or `controller`. */
+  staticLeases: Record<string, string>;
+  vmMacs: Record<string, string>;
+}
+
+export interface NodeSizeConfig {
+  cpuCores: number;
+  memoryGb: number;
+  diskGb: number;
+  /** A cloud image of this node's own. */
+  baseImagePath?: string;
+}
+
+export interface ControllerConfig extends NodeSizeConfig {
+  ipAddress: string;
+}
+
+export interface ComputeNodesConfig {
+  /** Form in the file; only paths in messages depend on it. */
+  form: "array" | "group";
+  /** Ordered by number; numbers of a group's `except` are missing. */
+  nodes: ComputeNodeConfig[];
+}
+
+export interface ComputeNodeConfig extends NodeSizeConfig {
+  /** From 1; the NN of the name. */
+  number: number;
+  /** IPv4 address or `DHCP`. */
+  ip: string;
+  autoStart: boolean;
+}
+
+export interface SlurmConfig {
+  partitions: string[];
+  defaultPartition: string;
+  maxJobTime?: string;
+  /** Further keys as written. */
+  extra: Record<string, unknown>;
+}
+
+export interface UserConfig {
+  name: string;
+  uid?: number;
+  groups: string[];
+  sshKeys: string[];
+  admin: boolean;
+}
+
+export interface AccelerationConfig {
+  enableKvm: boolean;
+  enableNested: boolean;
+  cpuModel: "host-passthrough" | "host-model" | "qemu64";
+  cpuFeatures: string[];
+  numaTopology: { nodes: number; memoryPerNodeMiB: number } | null;
+  cpuTopology?: { sockets: number; cores: number; threads: number };
+  performance: {
+    /** Absent: not said, which differs from false. */
+    enableHugepages?: boolean;
+    hugepageSize: "2M" | "1G";
+    cpuPinning: boolean;
+    memoryBacking: "default" | "hugepages" | "memfd";
+  };
+}
