@@ -1,6 +1,6 @@
 /** The life of a call: its signal and deadline, its log, its error. */
 import type { handleUnaryCall, ServerUnaryCall } from "@grpc/grpc-js";
-import { errorText, ProviderError, toServiceError } from "./errors.ts";
+import { errorText, isDefect, ProviderError, toServiceError } from "./errors.ts";
 import { createLogger, type LogQueue } from "./log.ts";
 import type { CallContext } from "./types.ts";
 
@@ -45,9 +45,8 @@ export class Calls {
       const work = this.#run(call, options(call.request), answer).then(
         (response) => callback(null, response),
         (error: unknown) => {
-          const wire = toServiceError(error);
-          if (!(error instanceof ProviderError)) process.stderr.write(`${stackOf(error)}\n`);
-          callback(wire);
+          if (isDefect(error)) process.stderr.write(`${stackOf(error)}\n`);
+          callback(toServiceError(error));
         },
       );
       const settled = work.finally(() => this.#active.delete(settled));

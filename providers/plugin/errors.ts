@@ -83,6 +83,11 @@ function partialMetadata(message: string, partial: PartialState): Metadata {
   return metadata;
 }
 
+/** True for what is not one of our errors: a mistake in the plugin itself. */
+export function isDefect(error: unknown): boolean {
+  return !(error instanceof PartialFailure || error instanceof ProviderError || error instanceof CodecError);
+}
+
 /** The gRPC form of anything that was thrown. What is not one of our errors is a defect and says so. */
 export function toServiceError(error: unknown): Partial<ServiceError> & { code: status; details: string } {
   if (error instanceof PartialFailure) {

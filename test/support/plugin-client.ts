@@ -300,7 +300,7 @@ export async function servePlugin(plugin: PluginDefinition): Promise<PluginUnder
     server,
     async stop() {
       client.close();
-      await server.stop("the test ended", 10);
+      await server.stop("the test ended", 2);
       engine.stop();
     },
   };
