@@ -1,0 +1,13 @@
+export {
+  findMark,
+  inputHash,
+  type Mark,
+  type MarkedDisk,
+  markElement,
+  markNamespace,
+  markPrefix,
+  newGeneration,
+  parseMark,
+} from "./mark.ts";
+export { ownedUuid, uuidV5 } from "./uuid.ts";
+export { type CreateVerdict, isOurs, judgeForCreate } from "./verdict.ts";
