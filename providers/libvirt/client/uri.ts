@@ -81,7 +81,8 @@ function sshTarget(
   const parts = /^(?:([^@]*)@)?(?:\[([^\]]*)\]|([^:@[\]]*))(?::([0-9]+))?$/.exec(authority);
   if (parts === null) throw refuse(uri, "what stands before the path is not USER@HOST:PORT");
   const [, rawUser, address, name, rawPort] = parts;
-  const host = address === undefined ? checkedHost(uri, name ?? "") : checkedAddress(uri, address);
+  const host =
+    address === undefined ? checkedHost(uri, name ?? "") : checkedAddress(uri, decode(uri, address));
   const user = rawUser === undefined ? undefined : checkedUser(uri, decode(uri, rawUser));
   const port = rawPort === undefined ? undefined : Number(rawPort);
   if (port !== undefined && (port < 1 || port > 65_535)) throw refuse(uri, `${rawPort} is not a port`);
@@ -104,6 +105,7 @@ function checkedAddress(uri: string, address: string): string {
 }
 
 function checkedUser(uri: string, user: string): string {
+  if (user.includes(":")) throw refuse(uri, "a password is not served: ssh takes keys");
   if (!/^[A-Za-z0-9_][A-Za-z0-9._@+\\-]*$/.test(user)) throw refuse(uri, `"${user}" is not a user name`);
   return user;
 }

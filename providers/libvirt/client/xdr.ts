@@ -30,14 +30,16 @@ export class XdrWriter {
     if (!Number.isInteger(value) || value < -0x8000_0000 || value > 0x7fff_ffff) {
       throw new XdrError(`${value} is not a signed 32-bit integer`);
     }
-    this.#buffer.writeInt32BE(value, this.#grow(4));
+    const at = this.#grow(4);
+    this.#buffer.writeInt32BE(value, at);
   }
 
   uint(value: number): void {
     if (!Number.isInteger(value) || value < 0 || value > 0xffff_ffff) {
       throw new XdrError(`${value} is not an unsigned 32-bit integer`);
     }
-    this.#buffer.writeUInt32BE(value, this.#grow(4));
+    const at = this.#grow(4);
+    this.#buffer.writeUInt32BE(value, at);
   }
 
   bool(value: boolean): void {
@@ -46,12 +48,14 @@ export class XdrWriter {
 
   hyper(value: bigint): void {
     if (value !== BigInt.asIntN(64, value)) throw new XdrError(`${value} is not a signed 64-bit integer`);
-    this.#buffer.writeBigInt64BE(value, this.#grow(8));
+    const at = this.#grow(8);
+    this.#buffer.writeBigInt64BE(value, at);
   }
 
   uhyper(value: bigint): void {
     if (value !== BigInt.asUintN(64, value)) throw new XdrError(`${value} is not an unsigned 64-bit integer`);
-    this.#buffer.writeBigUInt64BE(value, this.#grow(8));
+    const at = this.#grow(8);
+    this.#buffer.writeBigUInt64BE(value, at);
   }
 
   /** An unsigned 64-bit integer given as a number. */
