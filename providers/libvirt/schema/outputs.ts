@@ -17,6 +17,12 @@ const generation: OutputSpec = {
     "Random id of this very object, made when it was created. Only an object that carries it is changed or deleted.",
 };
 
+const stopped: OutputSpec = {
+  type: "boolean",
+  optional: true,
+  description: "True where it was found stopped; the next update starts it.",
+};
+
 /**
  * Outputs by resource. Inputs are not repeated in the state; the ones listed under `echoed` are still members of the
  * SDK's classes, because the engine completes outputs with inputs.
@@ -29,6 +35,13 @@ export const outputs: Readonly<Record<Exclude<ResourceName, "Config">, Outputs>>
       optional: true,
       description: "True for a pool that existed before and is left in place when the resource is deleted.",
     },
+    built: {
+      type: "boolean",
+      optional: true,
+      description:
+        "True where the directory was made with the pool; it is removed with it if it is empty then.",
+    },
+    stopped,
   },
   Volume: {
     path: { type: "string", description: "Path of the volume on the host." },
@@ -38,6 +51,7 @@ export const outputs: Readonly<Record<Exclude<ResourceName, "Config">, Outputs>>
   Network: {
     uuid: { type: "string", description: "UUID of the network on the host." },
     generation,
+    stopped,
   },
   Domain: {
     uuid: { type: "string", description: "UUID of the domain on the host." },

@@ -1,0 +1,2 @@
+export { poolHandler } from "./handler.ts";
+export { type PoolFacts, parsePool, renderPool } from "./xml.ts";
