@@ -20,7 +20,7 @@ export interface HpcClusterArgs {
   readonly secret: pulumi.Input<string>;
 
   /**
-   * Golden images to build before their volume is uploaded, by the key of the plan's image. An image without an entry
+   * Files to build or download before the volume of an image is uploaded, by the key of the plan's image. An image without an entry
    * must exist as a file.
    *
    * @default no builds
@@ -28,12 +28,14 @@ export interface HpcClusterArgs {
   readonly imageBuilds?: Readonly<Record<string, ImageBuild>>;
 }
 
-/** A golden image that is built on the machine that runs the engine. */
+/** How the image builder makes the file of an image on the machine that runs the engine: a build or a download. */
 export interface ImageBuild {
-  /** Recipe as JSON, as the image builder's `--recipe-json` takes it. */
-  readonly recipe: string;
-  /** Identity of the recipe; the build runs again when it changes. */
-  readonly recipeId: string;
+  /** Arguments of the image builder. */
+  readonly arguments: readonly string[];
+  /** Its standard input. @default empty */
+  readonly stdin?: string;
+  /** Identity of the result; the builder runs again when it changes. */
+  readonly identity: string;
 }
 
 /** One machine as the cluster reports it. */

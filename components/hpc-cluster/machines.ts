@@ -23,7 +23,9 @@ export function createMachine(
   const seed = storage.seeds.get(node.seed);
   const image = storage.images.get(node.image);
   if (seed === undefined || image === undefined) {
-    throw new Error(`The plan of ${node.name} names seed ${node.seed} and image ${node.image}, which it does not hold.`);
+    throw new Error(
+      `The plan of ${node.name} names seed ${node.seed} and image ${node.image}, which it does not hold.`,
+    );
   }
   return new libvirt.Domain(
     node.name,
@@ -31,7 +33,7 @@ export function createMachine(
       ...node.domain,
       disks: [
         ...node.domain.disks,
-        { pool: node.domain.rootDisk.pool, volume: seed.name, target: "sda", device: "cdrom", readOnly: true },
+        { pool: node.domain.rootDisk.pool, volume: seed.name, target: "vdz", readOnly: true },
       ],
     },
     pulumi.mergeOptions(opts, { dependsOn: [seed, image] }),

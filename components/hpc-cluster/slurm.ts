@@ -1,4 +1,4 @@
-import { remote } from "@pulumi/command";
+import { remote, type types } from "@pulumi/command";
 import * as pulumi from "@pulumi/pulumi";
 import { controllerDocument } from "../../planning/controller-document.ts";
 import type { HpcClusterPlan } from "../../planning/plan.ts";
@@ -9,7 +9,7 @@ import { type ClusterKeys, hostPublicKey } from "./keys.ts";
 export function controllerConnection(
   plan: HpcClusterPlan,
   keys: pulumi.Output<ClusterKeys>,
-): pulumi.Input<remote.ConnectionArgs> {
+): pulumi.Input<types.input.remote.ConnectionArgs> {
   const proxy = plan.ssh.proxyJump === undefined ? {} : { proxy: jump(plan.ssh.proxyJump) };
   return {
     host: plan.controller.address,
@@ -32,7 +32,7 @@ export function controllerHostKey(
 /** Keys and passwords, to the controller's standard input. Runs again on a new controller disk. */
 export function installSecrets(
   name: string,
-  connection: pulumi.Input<remote.ConnectionArgs>,
+  connection: pulumi.Input<types.input.remote.ConnectionArgs>,
   keys: pulumi.Output<ClusterKeys>,
   generation: pulumi.Output<string>,
   opts: pulumi.CustomResourceOptions,
@@ -45,7 +45,14 @@ export function installSecrets(
       clusterSshKey: made.clusterSshKey.privateKey,
     }),
   );
-  return controllerCommand(`${name}-secrets`, "secrets", connection, pulumi.secret(document), generation, opts);
+  return controllerCommand(
+    `${name}-secrets`,
+    "secrets",
+    connection,
+    pulumi.secret(document),
+    generation,
+    opts,
+  );
 }
 
 /** Prepares SLURM for the machine changes that follow (`before`) or finishes and verifies them (`after`). */
@@ -53,7 +60,7 @@ export function configureSlurm(
   name: string,
   phase: "before" | "after",
   plan: HpcClusterPlan,
-  connection: pulumi.Input<remote.ConnectionArgs>,
+  connection: pulumi.Input<types.input.remote.ConnectionArgs>,
   keys: pulumi.Output<ClusterKeys>,
   generation: pulumi.Output<string>,
   opts: pulumi.CustomResourceOptions,
@@ -69,7 +76,7 @@ export function configureSlurm(
 function controllerCommand(
   name: string,
   verb: "secrets" | "before" | "after",
-  connection: pulumi.Input<remote.ConnectionArgs>,
+  connection: pulumi.Input<types.input.remote.ConnectionArgs>,
   stdin: pulumi.Input<string>,
   generation: pulumi.Output<string>,
   opts: pulumi.CustomResourceOptions,

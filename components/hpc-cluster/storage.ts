@@ -56,22 +56,27 @@ export function createStorage(
   return { pool, images: new Map(images), seeds: new Map(seeds), state };
 }
 
-/** The build is keyed by the recipe; the file of an image that exists is left as it is. */
+/** The build is keyed by the image's identity; a file that exists is left as it is. */
 function buildImage(name: string, build: ImageBuild, opts: pulumi.CustomResourceOptions): local.Command {
   const program = relative(process.cwd(), fileURLToPath(new URL("../../images/main.js", import.meta.url)));
-  const command = `node '${program}' build --recipe-json -`;
+  const command = ["node", program, ...build.arguments].map(quote).join(" ");
   return new local.Command(
     name,
     {
       create: command,
       update: command,
-      stdin: build.recipe,
-      triggers: [build.recipeId],
+      ...(build.stdin === undefined ? {} : { stdin: build.stdin }),
+      triggers: [build.identity],
       logging: local.Logging.Stderr,
       addPreviousOutputInEnv: false,
     },
     { ...(opts.parent === undefined ? {} : { parent: opts.parent }) },
   );
+}
+
+/** One word for the shell. */
+function quote(word: string): string {
+  return /^[A-Za-z0-9_./:=@-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`;
 }
 
 function createSeed(
@@ -82,7 +87,9 @@ function createSeed(
 ): libvirt.Volume {
   const content = pulumi
     .all([keys.loginPublicKey, keys.clusterPublicKey])
-    .apply(([loginPublicKey, clusterPublicKey]) => renderSeed(plan, seed, { loginPublicKey, clusterPublicKey }));
+    .apply(([loginPublicKey, clusterPublicKey]) =>
+      renderSeed(plan, seed, { loginPublicKey, clusterPublicKey }),
+    );
   return new libvirt.Volume(
     seed.name,
     {

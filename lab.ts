@@ -1,0 +1,8 @@
+/** The Pulumi program: one cluster file, one lab, everything in one stack. */
+import * as pulumi from "@pulumi/pulumi";
+import { declareLab } from "./lab/declare-lab.ts";
+
+const config = new pulumi.Config("hyperlab");
+const lab = await declareLab({ file: config.require("file") });
+
+export const { controllerAddress, nodes, partitions, sshCommand, sshConfig, knownHosts, verification } = lab;

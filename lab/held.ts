@@ -1,0 +1,21 @@
+import * as pulumi from "@pulumi/pulumi";
+
+/**
+ * A decision that is made once and kept in state: what the program proposes on a later run is ignored, so that a
+ * probe, another person at the keyboard or a new release changes nothing by itself.
+ *
+ * @param propose What to keep where nothing is kept yet. Plain JSON, no secret.
+ * @returns What is kept. Known in a preview as well.
+ */
+export function held<T>(name: string, propose: T, read: (kept: unknown) => T): Promise<T> {
+  const stash = new pulumi.Stash(name, { input: propose }, { ignoreChanges: ["input"] });
+  return new Promise((resolve, reject) => {
+    stash.output.apply((kept) => {
+      try {
+        resolve(read(kept));
+      } catch (error) {
+        reject(error instanceof Error ? error : new Error(String(error)));
+      }
+    });
+  });
+}
