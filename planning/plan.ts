@@ -94,6 +94,8 @@ export interface SeedPlan {
   controllerAddress: string;
   /** Packages to install at first boot; only with a user's cloud image. */
   packages: string[];
+  /** Files of the cluster file's `image.files`; only with a user's cloud image. */
+  files: { path: string; content: string; mode: string }[];
   /** The image lacks the guest programs: the seed brings them. */
   bootstrap: boolean;
   /** NoCloud network configuration, version 2; only on an existing network. */
@@ -119,7 +121,7 @@ export interface NodePlan {
   mac: string;
   /** Key of its image (`ImagePlan.key`). */
   image: string;
-  /** Name of its seed (`SeedPlan.name`); the component adds the seed's volume to `domain.disks` by `seedDisk`. */
+  /** Name of its seed (`SeedPlan.name`); the component adds the seed's volume to `domain.disks`. */
   seed: string;
   /** cloud-init's instance id; changes with the image. */
   instanceId: string;

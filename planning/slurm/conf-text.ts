@@ -49,7 +49,7 @@ function parseLine(content: string, number: number): ConfLine | undefined {
 }
 
 /** Value of a parameter on a line; case does not count. */
-export function valueOf(line: ConfLine, ...names: string[]): string | undefined {
+export function pairValue(line: ConfLine, ...names: string[]): string | undefined {
   const wanted = names.map((name) => name.toLowerCase());
   return line.pairs.find((pair) => wanted.includes(pair.name.toLowerCase()))?.value;
 }

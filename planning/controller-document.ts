@@ -1,0 +1,59 @@
+import { hostsText } from "./hosts-text.ts";
+import type { GroupPlan, HomePlan, HpcClusterPlan, UserPlan, VerifyPlan } from "./plan.ts";
+import {
+  nodeLine,
+  renderCgroupConf,
+  renderGresConf,
+  renderSlurmConf,
+  renderSlurmdbdConf,
+} from "./slurm/render.ts";
+
+/** The document of `docs/guest-contract.md` that the controller reads in its steps `before` and `after`. No secret. */
+export interface ControllerDocument {
+  format: 1;
+  cluster: string;
+  slurmConf: string;
+  cgroupConf: string;
+  gresConf: string;
+  slurmdbdConf: string;
+  hosts: string;
+  nodes: { name: string; address: string; hostKey: string; running: boolean; line: string }[];
+  users: UserPlan[];
+  groups: GroupPlan[];
+  home: HomePlan;
+  network: { subnet: string };
+  drain: { timeoutSeconds: number };
+  verify: VerifyPlan;
+}
+
+/**
+ * @param hostKey Public SSH host key of a machine, `ssh-ed25519 AAAA…`, by its name.
+ */
+export function controllerDocument(
+  plan: HpcClusterPlan,
+  hostKey: (machine: string) => string,
+): ControllerDocument {
+  const { slurm } = plan;
+  return {
+    format: 1,
+    cluster: plan.name,
+    slurmConf: renderSlurmConf(slurm),
+    cgroupConf: renderCgroupConf(slurm),
+    gresConf: renderGresConf(slurm),
+    slurmdbdConf: renderSlurmdbdConf(slurm),
+    hosts: hostsText(plan),
+    nodes: slurm.nodes.map((node) => ({
+      name: node.name,
+      address: node.address,
+      hostKey: hostKey(node.name),
+      running: node.running,
+      line: nodeLine(node),
+    })),
+    users: plan.users,
+    groups: plan.groups,
+    home: plan.home,
+    network: { subnet: plan.network.subnet },
+    drain: plan.drain,
+    verify: plan.verify,
+  };
+}

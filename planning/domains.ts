@@ -1,0 +1,209 @@
+import type { AccelerationConfig, HpcConfig, NodeSizeConfig } from "../config/model.ts";
+import { ACCELERATION, type CpuContext, planCpu } from "./cpu.ts";
+import type { LabFacts } from "./facts.ts";
+import { type Findings, HPC } from "./findings.ts";
+import { generationOf, imageKey } from "./images.ts";
+import { formatIpv4 } from "./ipv4.ts";
+import { instanceId, smbiosSerial } from "./names.ts";
+import type { ResolvedNetwork } from "./network.ts";
+import type { DomainPlan, ImagePlan, NodePlan, NodeRole } from "./plan.ts";
+import { slurmTiming } from "./slurm/timing.ts";
+
+/** Serial number by which the controller finds its state disk. */
+export const STATE_SERIAL = "hyperlab-state";
+
+/** What all machines of a cluster share. */
+export interface ClusterContext {
+  config: HpcConfig;
+  facts: LabFacts;
+  description: string;
+  cpu: CpuContext;
+  network: ResolvedNetwork;
+  images: ReadonlyMap<string, ImagePlan>;
+  pool: string;
+  stateVolume: string;
+}
+
+/** What makes one machine. */
+export interface MachineSpec {
+  name: string;
+  role: NodeRole;
+  number: number;
+  address: number;
+  mac: string;
+  seed: string;
+  size: NodeSizeConfig;
+  running: boolean;
+  pins: readonly number[] | undefined;
+  /** Path in the file, for findings. */
+  path: string;
+}
+
+export function planMachine(context: ClusterContext, spec: MachineSpec, findings: Findings): NodePlan {
+  const key = imageKey(context.config, spec.size);
+  const id = instanceId(spec.name, generationOf(context.config, context.facts.images[key]));
+  return {
+    name: spec.name,
+    role: spec.role,
+    number: spec.number,
+    address: formatIpv4(spec.address),
+    mac: spec.mac,
+    image: key,
+    seed: spec.seed,
+    instanceId: id,
+    domain: domain(context, spec, key, id, findings),
+  };
+}
+
+function domain(
+  context: ClusterContext,
+  spec: MachineSpec,
+  image: string,
+  id: string,
+  findings: Findings,
+): DomainPlan {
+  const { config, cpu } = context;
+  const vcpus = spec.size.cpuCores;
+  const memoryMiB = spec.size.memoryGb * 1024;
+  const timing = slurmTiming(cpu.hypervisor, context.facts.held?.bootSeconds);
+  const backing = memoryBacking(config.acceleration);
+  const golden = context.images.get(image)?.golden ?? true;
+  return {
+    name: spec.name,
+    title: `${spec.role === "controller" ? "SLURM controller" : "SLURM compute node"} of ${config.name}`,
+    description: context.description,
+    type: cpu.hypervisor,
+    machine: "q35",
+    firmware: { type: "efi" },
+    vcpus,
+    memoryMiB,
+    cpu: planCpu(cpu, { vcpus, memoryMiB, path: spec.path }, findings),
+    ...(spec.pins === undefined
+      ? {}
+      : { cpuPins: spec.pins.map((cpuId, vcpu) => ({ vcpu, cpuset: String(cpuId) })) }),
+    ...(backing === undefined ? {} : { memoryBacking: backing }),
+    smbiosSerial: smbiosSerial(spec.name, id),
+    rootDisk: {
+      pool: context.pool,
+      image: context.images.get(image)?.volume ?? "",
+      sizeMiB: spec.size.diskGb * 1024,
+    },
+    disks:
+      spec.role === "controller"
+        ? [{ pool: context.pool, volume: context.stateVolume, target: "vdb", serial: STATE_SERIAL }]
+        : [],
+    interfaces: [networkInterface(context.network, spec)],
+    autostart: spec.running,
+    running: spec.running,
+    deriveSshHostKey: true,
+    stop: { timeoutSeconds: Math.max(300, 2 * timing.bootClassSeconds), onTimeout: "fail" },
+    // A user's cloud image has the hooks only after its first boot went well.
+    quiesce: { hook: golden ? "required" : "ifPresent", timeoutSeconds: config.drain.waitMinutes * 60 },
+    ready: { wait: "hook", timeoutSeconds: Math.max(900, 6 * timing.bootClassSeconds) },
+    rolloutGroup: config.name,
+    // Compute nodes do not get ready without their controller: it goes alone.
+    maxUnavailable: spec.role === "controller" ? 1 : config.rollout.maxUnavailable,
+  };
+}
+
+function networkInterface(network: ResolvedNetwork, spec: MachineSpec): DomainPlan["interfaces"][number] {
+  return network.plan.kind === "owned"
+    ? { network: network.plan.inputs.name, mac: spec.mac, address: formatIpv4(spec.address) }
+    : { ...network.plan.attach, mac: spec.mac };
+}
+
+/** Whether guests use huge pages: said so, or implied by the kind of backing. */
+export function usesHugepages(acceleration: AccelerationConfig): boolean {
+  const { enableHugepages, memoryBacking: kind } = acceleration.performance;
+  return enableHugepages ?? kind === "hugepages";
+}
+
+export const hugepageKiB = (acceleration: AccelerationConfig): number =>
+  acceleration.performance.hugepageSize === "1G" ? 1024 * 1024 : 2048;
+
+function memoryBacking(acceleration: AccelerationConfig): DomainPlan["memoryBacking"] {
+  if (usesHugepages(acceleration)) return { hugepageKiB: hugepageKiB(acceleration) };
+  return acceleration.performance.memoryBacking === "memfd"
+    ? { source: "memfd", access: "shared" }
+    : undefined;
+}
+
+/** Contradictions of the keys on memory, once per cluster. */
+export function checkMemoryBacking(config: HpcConfig, findings: Findings): void {
+  const { enableHugepages, hugepageSize, memoryBacking: kind } = config.acceleration.performance;
+  const path = `${ACCELERATION}.performance`;
+  if (enableHugepages === false && kind === "hugepages") {
+    const text = "memory_backing hugepages contradicts enable_hugepages false";
+    findings.error(
+      "hugepages-contradiction",
+      `${path}.enable_hugepages`,
+      text,
+      "Remove one of the two keys.",
+    );
+  }
+  if (enableHugepages === true && kind === "memfd") {
+    const text = "memory_backing memfd contradicts enable_hugepages true: a machine has one backing";
+    findings.error("hugepages-contradiction", `${path}.memory_backing`, text, "Remove one of the two keys.");
+  }
+  if (!usesHugepages(config.acceleration)) {
+    if (hugepageSize !== "2M") {
+      const text = `hugepage_size ${hugepageSize} is not applied, because huge pages are off`;
+      findings.warning("key-without-effect", `${path}.hugepage_size`, text, "Set enable_hugepages to true.");
+    }
+    return;
+  }
+  const page = hugepageKiB(config.acceleration) / 1024;
+  const cells = config.acceleration.numaTopology?.nodes ?? 1;
+  for (const memoryGb of new Set(
+    [config.controller, ...config.computeNodes.nodes].map((node) => node.memoryGb),
+  )) {
+    if ((memoryGb * 1024) % (page * cells) === 0) continue;
+    const text = `${memoryGb} GB in ${cells} NUMA cells is no multiple of the huge page of ${hugepageSize}`;
+    findings.error("hugepages-divisible", `${path}.hugepage_size`, text, "Use 2M, or change memory_gb.");
+  }
+}
+
+/** The domain type: as asked for; by itself KVM where it was proven to work. */
+export function chooseHypervisor(config: HpcConfig, facts: LabFacts, findings: Findings): "kvm" | "qemu" {
+  const { kvm } = facts.host;
+  const path = `${HPC}.hypervisor`;
+  if (!config.acceleration.enableKvm) {
+    if (config.hypervisor === "kvm") {
+      const text = "enable_kvm false contradicts hypervisor kvm";
+      findings.error(
+        "hypervisor-contradiction",
+        `${ACCELERATION}.enable_kvm`,
+        text,
+        "Remove one of the two keys.",
+      );
+    }
+    return "qemu";
+  }
+  if (config.hypervisor === "qemu") return "qemu";
+  if (config.hypervisor === "kvm") {
+    if (!kvm.known) {
+      findings.unknown(
+        "kvm-unknown",
+        path,
+        `whether KVM works is not known: ${kvm.why}`,
+        "It shows when a machine starts.",
+      );
+    } else if (!kvm.value) {
+      const remedy = "Enable virtualisation in the host's firmware, or set hypervisor to qemu.";
+      findings.error("kvm-unusable", path, "KVM does not work on the host", remedy);
+    }
+    return "kvm";
+  }
+  if (kvm.known) {
+    if (!kvm.value) {
+      const text =
+        "KVM does not work on the host; QEMU's emulation is used and everything takes some ten times as long";
+      findings.note("emulation", path, text, "Enable virtualisation in the host's firmware for real work.");
+    }
+    return kvm.value ? "kvm" : "qemu";
+  }
+  const held = facts.held?.hypervisor;
+  const text = `whether KVM works is not known: ${kvm.why}; ${held ?? "qemu"} is planned`;
+  findings.unknown("kvm-unknown", path, text, "Set hypervisor to kvm or qemu to decide it yourself.");
+  return held ?? "qemu";
+}

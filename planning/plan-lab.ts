@@ -1,0 +1,247 @@
+import type { HpcConfig, LabConfig } from "../config/model.ts";
+import { type Assignments, assign } from "./assignments.ts";
+import { type CpuContext, checkCpu } from "./cpu.ts";
+import {
+  type ClusterContext,
+  checkMemoryBacking,
+  chooseHypervisor,
+  type MachineSpec,
+  planMachine,
+} from "./domains.ts";
+import type { LabFacts } from "./facts.ts";
+import { computePath, Findings, HPC } from "./findings.ts";
+import { checkHost } from "./host-checks.ts";
+import { imageKey, planImages } from "./images.ts";
+import { byText, computeName, controllerName } from "./names.ts";
+import { type ResolvedNetwork, resolveNetwork } from "./network.ts";
+import { allocatePins } from "./pins.ts";
+import type { HpcClusterPlan, LabPlan, NodePlan, PlanResult, SecretSlot, SshPlan } from "./plan.ts";
+import { SeedPlanner } from "./seeds.ts";
+import { lintPlan } from "./slurm/lint-plan.ts";
+import { planSlurm } from "./slurm/model.ts";
+import { planGroups, planUsers } from "./users.ts";
+
+export interface PlanOptions {
+  /** Departures from the file that are otherwise warnings (unknown SLURM parameters, adjusted topologies) are errors. */
+  strict?: boolean;
+}
+
+/**
+ * Decides everything about a lab. Pure: the same configuration and facts always give the same plan, whatever the order
+ * of maps, users or facts. Time grows linearly with the number of nodes.
+ *
+ * @param config From `loadLabFile`, or written in TypeScript.
+ * @param facts What is known about host, images and earlier runs.
+ * @returns The plan and everything the person should know. Act on the plan only where `hasErrors(findings)` is false.
+ */
+export function planLab(config: LabConfig, facts: LabFacts, options: PlanOptions = {}): PlanResult {
+  const findings = new Findings();
+  const plan: LabPlan = { format: 1, name: config.name, description: config.description };
+  if (config.hpc !== undefined) {
+    const hpc = planHpc(config, config.hpc, facts, options.strict ?? false, findings);
+    if (hpc !== undefined) plan.hpc = hpc;
+  }
+  return { plan, findings: findings.sorted() };
+}
+
+function planHpc(
+  lab: LabConfig,
+  config: HpcConfig,
+  facts: LabFacts,
+  strict: boolean,
+  findings: Findings,
+): HpcClusterPlan | undefined {
+  const network = resolveNetwork(config, findings);
+  if (network === undefined) return undefined;
+  const hypervisor = chooseHypervisor(config, facts, findings);
+  const cpu: CpuContext = { acceleration: config.acceleration, hypervisor, host: facts.host, strict };
+  checkCpu(cpu, findings);
+  checkMemoryBacking(config, findings);
+  const images = planImages(config, facts.images, findings);
+  const names = storageNames(config);
+  const context: ClusterContext = {
+    config,
+    facts,
+    description: `${lab.name}: ${lab.description}`,
+    cpu,
+    network,
+    images: new Map(images.map((image) => [image.key, image])),
+    pool: names.pool,
+    stateVolume: names.state,
+  };
+  const { machines, seeds } = planMachines(context, assign(config, network, facts, findings), findings);
+  const [controller, ...computeNodes] = machines;
+  if (controller === undefined) return undefined;
+  const users = planUsers(config, facts, findings);
+  const head = { name: controller.name, address: controller.address };
+  const bootSeconds = facts.held?.bootSeconds;
+  const situation = { hypervisor, strict, ...(bootSeconds === undefined ? {} : { bootSeconds }) };
+  const slurm = planSlurm(config, head, computeNodes, situation, findings);
+  const plan: HpcClusterPlan = {
+    name: config.name,
+    host: { uri: config.host.uri },
+    hypervisor,
+    pool: { name: names.pool, path: config.host.poolPath ?? `/var/lib/libvirt/images/${names.pool}` },
+    network: network.plan,
+    images,
+    seeds,
+    stateVolume: {
+      inputs: { name: names.state, pool: names.pool, format: "qcow2", sizeMiB: config.stateDiskGb * 1024 },
+      protect: config.protectState,
+    },
+    controller,
+    computeNodes,
+    slurm,
+    users,
+    groups: planGroups(users, findings),
+    home: config.home,
+    drain: { timeoutSeconds: config.drain.waitMinutes * 60 },
+    verify: {
+      timeoutSeconds: Math.max(600, 4 * slurm.timing.bootClassSeconds),
+      job: computeNodes.some((node) => node.domain.running),
+    },
+    ssh: sshPlan(config),
+    secrets: SECRETS.map((slot) => ({ ...slot })),
+  };
+  checkUnusedAdditions(
+    config,
+    images.some((image) => image.key === "base"),
+    findings,
+  );
+  checkHost(config, plan, network, facts.host, findings);
+  lintPlan(plan, findings);
+  return plan;
+}
+
+const storageNames = (config: HpcConfig) => ({
+  pool: `${config.name}-pool`,
+  state: `${config.name}-state.qcow2`,
+});
+
+/** The controller first, then compute nodes by number; and the seeds that they need. */
+function planMachines(
+  context: ClusterContext,
+  assignments: Assignments,
+  findings: Findings,
+): { machines: NodePlan[]; seeds: HpcClusterPlan["seeds"] } {
+  const { config, network } = context;
+  const head = controllerName(config.name);
+  const seeds = new SeedPlanner(
+    config.name,
+    { name: head, address: assignments.addresses.get(head) ?? network.gateway },
+    network,
+    { packages: [...new Set(config.image.packages)].sort(byText), files: sortedFiles(config) },
+  );
+  const specs = machineSpecs(context, assignments, findings);
+  const machines = specs.map((spec) => {
+    const golden = context.images.get(imageKey(config, spec.size))?.golden ?? true;
+    const seed = seeds.seedOf({ ...spec, golden });
+    return planMachine(context, { ...spec, seed }, findings);
+  });
+  return { machines, seeds: seeds.all().sort((a, b) => byText(a.name, b.name)) };
+}
+
+const sortedFiles = (config: HpcConfig) => [...config.image.files].sort((a, b) => byText(a.path, b.path));
+
+function machineSpecs(
+  context: ClusterContext,
+  { addresses, macs }: Assignments,
+  findings: Findings,
+): Omit<MachineSpec, "seed">[] {
+  const { config, network } = context;
+  const common = (name: string) => ({
+    name,
+    address: addresses.get(name) ?? network.gateway,
+    mac: macs.get(name) ?? "",
+  });
+  const specs: Omit<MachineSpec, "seed" | "pins">[] = [
+    {
+      ...common(controllerName(config.name)),
+      role: "controller",
+      number: 0,
+      size: config.controller,
+      running: true,
+      path: `${HPC}.controller`,
+    },
+    ...config.computeNodes.nodes.map((node) => ({
+      ...common(computeName(config.name, node.number)),
+      role: "compute" as const,
+      number: node.number,
+      size: node,
+      running: node.autoStart,
+      path: computePath(config.computeNodes.form, node.number),
+    })),
+  ];
+  const pins = pinsOf(context, specs, findings);
+  return specs.map((spec) => ({ ...spec, pins: pins.get(spec.name) }));
+}
+
+function pinsOf(
+  context: ClusterContext,
+  specs: readonly Omit<MachineSpec, "seed" | "pins">[],
+  findings: Findings,
+): Map<string, number[]> {
+  const { config, facts } = context;
+  if (!config.acceleration.performance.cpuPinning) return new Map();
+  const path = `${HPC}.hardware.acceleration.performance.cpu_pinning`;
+  const { cpus, domains } = facts.host;
+  if (!cpus.known || !domains.known) {
+    const why = cpus.known ? (domains.known ? "" : domains.why) : cpus.why;
+    const text = `CPUs cannot be chosen: the host's CPUs and their users are not known, ${why}`;
+    findings.error("pinning-unknown", path, text, "Make the host reachable, or set cpu_pinning to false.");
+    return new Map();
+  }
+  const own = new Set(specs.map((spec) => spec.name));
+  const foreign = domains.value.filter((domain) => !own.has(domain.name) && domain.running);
+  const taken = new Set(foreign.flatMap((domain) => domain.pinnedCpus));
+  // A machine that is off needs no CPUs of its own.
+  const requests = specs
+    .filter((spec) => spec.running)
+    .map((spec) => ({ name: spec.name, vcpus: spec.size.cpuCores }));
+  const { pins, failed } = allocatePins(cpus.value, taken, requests, facts.held?.cpuPins ?? {});
+  if (failed.length > 0) {
+    const wanted = requests.reduce((sum, request) => sum + request.vcpus, 0);
+    const free = cpus.value.filter((cpu) => !taken.has(cpu.id)).length;
+    const text = `the running machines need ${wanted} host CPUs of their own, ${free} are free`;
+    findings.error(
+      "pinning-exceeded",
+      path,
+      text,
+      "Lower cpu_cores or the number of nodes, or set cpu_pinning to false.",
+    );
+  }
+  return pins;
+}
+
+/** Additions to an image that no machine uses. */
+function checkUnusedAdditions(config: HpcConfig, baseUsed: boolean, findings: Findings): void {
+  const { source, packages, files, revision } = config.image;
+  const given = packages.length > 0 || files.length > 0 || revision !== 1 || source.kind !== "golden";
+  if (baseUsed || !given) return;
+  const text = "every machine has an image of its own; the cluster's image is not used";
+  findings.warning("key-without-effect", `${HPC}.image`, text, "Remove it, or base_image_path of a machine.");
+}
+
+/** Guests behind a remote host are reached through it, except in a network that the site can reach. */
+function sshPlan(config: HpcConfig): SshPlan {
+  const match = /^qemu\+ssh:\/\/([^/?#]+)/.exec(config.host.uri);
+  const reachable = config.network.mode === "routed" || config.network.mode === "existing";
+  if (match?.[1] === undefined || reachable) return { user: "hyperlab" };
+  return { user: "hyperlab", proxyJump: match[1] };
+}
+
+const SECRETS: readonly SecretSlot[] = [
+  {
+    name: "slurmJwks",
+    kind: "slurm-jwks",
+    purpose: "SLURM's key: every daemon and command proves itself with it",
+  },
+  { name: "databasePassword", kind: "password", purpose: "slurmdbd's account in MariaDB" },
+  { name: "clusterSshKey", kind: "ssh-ed25519", purpose: "the controller's way to its nodes" },
+  { name: "loginSshKey", kind: "ssh-ed25519", purpose: "the stack's way to the controller, as hyperlab" },
+  {
+    name: "identitySecret",
+    kind: "random-32-bytes",
+    purpose: "SSH host keys of the machines are derived from it",
+  },
+];
