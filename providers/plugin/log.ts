@@ -8,12 +8,16 @@ export interface LogLine {
   readonly severity: Severity;
   readonly urn: string;
   readonly message: string;
-  /** A status line: shown until the next one of the same resource. */
+  /** Shown while the resource is worked on and not kept. */
   readonly ephemeral: boolean;
+  /** Worth nothing any more when the next line of the same resource comes. */
+  readonly replaceable: boolean;
 }
 
 /** Lines that wait for the engine are joined up to this size, so that a chatty command does not cost a call per line. */
 const joinedSize = 32 * 1024;
+/** Lines of output are shown one by one; only a program that writes faster than the engine takes gets them joined. */
+const longQueue = 100;
 
 /**
  * Sends lines one after the other, so that they appear in order. A status line that waits is replaced by its successor.
@@ -31,7 +35,8 @@ export class LogQueue {
 
   add(line: LogLine): void {
     const last = this.#waiting.at(-1);
-    const joined = last === undefined || typeof last === "function" ? undefined : join(last, line);
+    const behind = this.#waiting.length > longQueue;
+    const joined = last === undefined || typeof last === "function" ? undefined : join(last, line, behind);
     if (joined === undefined) this.#waiting.push(line);
     else this.#waiting[this.#waiting.length - 1] = joined;
     void this.#run();
@@ -57,24 +62,33 @@ export class LogQueue {
 }
 
 /** One line for two, where nothing is lost by it. */
-function join(last: LogLine, next: LogLine): LogLine | undefined {
+function join(last: LogLine, next: LogLine, behind: boolean): LogLine | undefined {
   if (last.urn !== next.urn || last.severity !== next.severity || last.ephemeral !== next.ephemeral) {
     return undefined;
   }
-  if (next.ephemeral) return next;
+  if (last.replaceable !== next.replaceable) return undefined;
+  if (next.replaceable) return next;
+  if (next.ephemeral && !behind) return undefined;
   if (last.message.length + next.message.length >= joinedSize) return undefined;
   return { ...last, message: `${last.message}\n${next.message}` };
 }
 
 /** A logger for one resource; `urn` is empty for the provider as a whole. */
 export function createLogger(queue: LogQueue, urn: string): Logger {
-  const line = (severity: Severity, ephemeral: boolean) => (message: string) =>
-    queue.add({ severity, urn, message: wellFormed(message), ephemeral });
+  const line = (severity: Severity, kind: "kept" | "status" | "output") => (message: string) =>
+    queue.add({
+      severity,
+      urn,
+      message: wellFormed(message),
+      ephemeral: kind !== "kept",
+      replaceable: kind === "status",
+    });
   return {
-    debug: line("debug", false),
-    info: line("info", false),
-    warning: line("warning", false),
-    error: line("error", false),
-    status: line("info", true),
+    debug: line("debug", "kept"),
+    info: line("info", "kept"),
+    warning: line("warning", "kept"),
+    error: line("error", "kept"),
+    status: line("info", "status"),
+    output: line("info", "output"),
   };
 }

@@ -11,6 +11,8 @@ export interface Logger {
   error(message: string): void;
   /** Progress: replaces the last status line of the resource and leaves no trace. */
   status(message: string): void;
+  /** One line of a program's output: shown in order while the resource is worked on, not kept in the summary. */
+  output(line: string): void;
 }
 
 /** Everything about a call that is not its data. */

@@ -86,3 +86,24 @@ test("joined lines stay below the limit, so memory and messages are bounded", as
   expect(Math.max(...sent.map((line) => line.message.length))).toBeLessThanOrEqual(32 * 1024);
   expect(sent.map((line) => line.message.split("\n").length).reduce((a, b) => a + b)).toBe(2001);
 });
+
+test("lines of output are shown one by one, and joined only when the engine falls behind", async () => {
+  const { sent, send, release } = heldSender();
+  const queue = new LogQueue(send);
+  const logger = createLogger(queue, "urn:a");
+  for (let line = 0; line < 1000; line++) logger.output(`line ${line}`);
+  let done = false;
+  const flushed = queue.flush().then(() => {
+    done = true;
+  });
+  while (!done) {
+    release();
+    await turn();
+  }
+  await flushed;
+  expect(sent.slice(0, 2).map((line) => line.message)).toEqual(["line 0", "line 1"]);
+  expect(sent.length).toBeLessThan(110);
+  expect(sent.flatMap((line) => line.message.split("\n"))).toEqual(
+    Array.from({ length: 1000 }, (_, line) => `line ${line}`),
+  );
+});
