@@ -13,7 +13,7 @@ import { computePath, Findings, HPC } from "./findings.ts";
 import { checkHost } from "./host-checks.ts";
 import { imageKey, planImages } from "./images.ts";
 import { byText, computeName, controllerName } from "./names.ts";
-import { type ResolvedNetwork, resolveNetwork } from "./network.ts";
+import { resolveNetwork } from "./network.ts";
 import { allocatePins } from "./pins.ts";
 import type { HpcClusterPlan, LabPlan, NodePlan, PlanResult, SecretSlot, SshPlan } from "./plan.ts";
 import { SeedPlanner } from "./seeds.ts";
