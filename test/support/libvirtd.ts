@@ -52,13 +52,21 @@ cgroup_controllers = []
 namespaces = []
 `;
 
-/** Starts an own libvirtd. Needs root, libvirtd and unshare; fails saying which is missing. */
-export async function startOwnLibvirtd(): Promise<OwnLibvirtd> {
+export interface OwnLibvirtdOptions {
+  /**
+   * `own` (default): a network namespace of its own, so bridges, subnets and firewall rules meet nobody's. `host`: the
+   * machine's network, for guests that must be reached from it.
+   */
+  network?: "own" | "host";
+}
+
+/** Starts an own libvirtd. Needs root, libvirtd, unshare and ip; fails saying which is missing. */
+export async function startOwnLibvirtd(options: OwnLibvirtdOptions = {}): Promise<OwnLibvirtd> {
   if (process.getuid?.() !== 0) throw new Error("an own libvirtd needs root: run the tests as root");
   const directory = await mkdtemp(join(tmpdir(), "hyperlab-libvirtd-"));
   try {
     await prepare(directory);
-    const daemon = new Daemon(directory);
+    const daemon = new Daemon(directory, options.network ?? "own");
     await daemon.start();
     return daemon;
   } catch (error) {
@@ -84,11 +92,13 @@ class Daemon implements OwnLibvirtd {
   readonly socket: string;
   readonly qemuUri: string;
   readonly testUri: string;
+  readonly #network: "own" | "host";
   #process: ChildProcess | undefined;
   #said = "";
 
-  constructor(directory: string) {
+  constructor(directory: string, network: "own" | "host") {
     this.directory = directory;
+    this.#network = network;
     this.socket = join(directory, "run", "libvirt-sock");
     this.qemuUri = `qemu+unix:///system?socket=${this.socket}`;
     this.testUri = `test+unix:///default?socket=${this.socket}`;
@@ -99,10 +109,16 @@ class Daemon implements OwnLibvirtd {
       .map(([name, place]) => `mkdir -p ${place} && mount --bind "$1/${name}" ${place}`)
       .join(" && ");
     const daemon = `exec libvirtd --config ${places.etc}/libvirtd.conf --pid-file "$1/libvirtd.pid"`;
+    const spaces = this.#network === "own" ? ["--mount", "--net"] : ["--mount"];
+    const loopback = this.#network === "own" ? "ip link set lo up && " : "";
     // unshare, sh and libvirtd replace one another, so the process that we hold is the daemon itself.
-    const child = spawn("unshare", ["--mount", "sh", "-c", `${mounts} && ${daemon}`, "sh", this.directory], {
-      stdio: ["ignore", "ignore", "pipe"],
-    });
+    const child = spawn(
+      "unshare",
+      [...spaces, "sh", "-c", `${loopback}${mounts} && ${daemon}`, "sh", this.directory],
+      {
+        stdio: ["ignore", "ignore", "pipe"],
+      },
+    );
     this.#process = child;
     this.#said = "";
     child.stderr?.on("data", (chunk: Buffer) => {
@@ -137,7 +153,7 @@ class Daemon implements OwnLibvirtd {
 
   async stop(): Promise<void> {
     await this.#end("SIGKILL");
-    await endGuests(join(this.directory, "run", "qemu"));
+    for (const kind of ["qemu", "network"]) await endProcesses(join(this.directory, "run", kind));
     await rm(this.directory, { recursive: true, force: true });
   }
 
@@ -151,8 +167,8 @@ class Daemon implements OwnLibvirtd {
   }
 }
 
-/** Guests outlive their daemon; their process numbers lie in its run directory. */
-async function endGuests(directory: string): Promise<void> {
+/** Guests and DHCP servers outlive their daemon; their process numbers lie in its run directory. */
+async function endProcesses(directory: string): Promise<void> {
   const files = await readdir(directory).catch(() => []);
   for (const file of files.filter((name) => name.endsWith(".pid"))) {
     const pid = Number(await readFile(join(directory, file), "utf8"));

@@ -156,12 +156,15 @@ function watchSignal(
   return () => signal.removeEventListener("abort", onAbort);
 }
 
-/** The same bytes in pieces of the size that goes into one message. */
+/**
+ * The same bytes in pieces of the size that goes into one message. All pieces share one buffer: each must be done with
+ * before the next is asked for.
+ */
 export async function* pieces(
   content: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
   size: number = streamPieceBytes,
 ): AsyncGenerator<Uint8Array, void, undefined> {
-  let piece = Buffer.allocUnsafe(size);
+  const piece = Buffer.allocUnsafe(size);
   let filled = 0;
   for await (const chunk of content) {
     for (let from = 0; from < chunk.length; ) {
@@ -171,8 +174,6 @@ export async function* pieces(
       from += count;
       if (filled === size) {
         yield piece;
-        // The one given away may still be on its way out.
-        piece = Buffer.allocUnsafe(size);
         filled = 0;
       }
     }
