@@ -32,6 +32,14 @@ export interface SeedContent {
   networkConfig?: string;
 }
 
+const ADMINISTRATION = {
+  name: "hyperlab",
+  gecos: "hyperlab administration",
+  shell: "/bin/bash",
+  lock_passwd: true,
+  sudo: "ALL=(ALL) NOPASSWD:ALL",
+} as const;
+
 /**
  * The NoCloud seed of a role. It holds no secret, and nothing that differs between its machines: name and instance id
  * come from the SMBIOS serial, addresses from DHCP. The same plan and keys always give the same bytes.
@@ -52,24 +60,11 @@ export function renderSeed(
     );
   }
   const document = {
-    // The identity program writes the host key that is pinned, and starts sshd then.
-    ssh_deletekeys: false,
-    ssh_genkeytypes: [],
-    ssh_pwauth: false,
-    disable_root: true,
-    manage_etc_hosts: false,
-    preserve_hostname: false,
-    growpart: { mode: "auto", devices: ["/"] },
-    resize_rootfs: true,
+    // The golden image has the account; on a user's cloud image it is made here.
     users: [
-      {
-        name: "hyperlab",
-        gecos: "hyperlab administration",
-        shell: "/bin/bash",
-        lock_passwd: true,
-        sudo: "ALL=(ALL) NOPASSWD:ALL",
-        ssh_authorized_keys: [keys.loginPublicKey],
-      },
+      seed.bootstrap
+        ? { ...ADMINISTRATION, ssh_authorized_keys: [keys.loginPublicKey] }
+        : { name: ADMINISTRATION.name, ssh_authorized_keys: [keys.loginPublicKey] },
     ],
     write_files: [...roleFiles(plan, seed, keys), ...bootstrapFiles(seed, bootstrap)],
     ...bootstrapSteps(seed, bootstrap),
@@ -109,6 +104,13 @@ function bootstrapFiles(seed: SeedPlan, bootstrap: Bootstrap | undefined) {
 function bootstrapSteps(seed: SeedPlan, bootstrap: Bootstrap | undefined) {
   if (!seed.bootstrap || bootstrap === undefined) return {};
   return {
+    // The program `identity` writes the host key that is pinned, and starts sshd then.
+    ssh_deletekeys: true,
+    ssh_genkeytypes: [],
+    ssh_pwauth: false,
+    disable_root: false,
+    manage_etc_hosts: false,
+    preserve_hostname: false,
     package_update: true,
     packages: [...new Set([...bootstrap.packages, ...seed.packages])].sort(),
     runcmd: bootstrap.commands,
