@@ -32,8 +32,10 @@ const dist = join(root, "dist");
 const verbose = process.argv.includes("--verbose");
 const force = process.argv.includes("--force");
 
-/** Folders with TypeScript that is part of the product; tests are checked by `tsc --noEmit` and run by vitest. */
-const sourceFolders = ["config", "planning", "components", "providers", "images", "stacks", "cli", "tools"];
+/** Folders with TypeScript that is part of the product: those of tsconfig.json but the tests, which vitest runs itself. */
+const sourceFolders = JSON.parse(readFileSync(join(root, "tsconfig.json"), "utf8")).include.filter(
+  (entry) => !entry.includes("*") && entry !== "test",
+);
 /** What code reads at run time and tsc does not copy: a folder or a file, taken over with its mode. */
 const assets = ["images/guest", "providers/*/schema.json"];
 /** Optional native parts of ssh2, which falls back to JavaScript without them. */

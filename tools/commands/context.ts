@@ -1,0 +1,87 @@
+import { existsSync, readFileSync } from "node:fs";
+import { join, resolve } from "node:path";
+import { type LabConfig, loadLabFile, printProblems } from "../../config/index.ts";
+import { ensureCommandPlugin } from "../engine/command-plugin.ts";
+import { ensureEngine } from "../engine/ensure.ts";
+import { engineEnvironment } from "../engine/environment.ts";
+import type { EngineSession } from "../engine/operate.ts";
+import { cacheFolder, projectRoot, stateFolder } from "../paths.ts";
+import type { Finding } from "../preflight/finding.ts";
+import { consoleReporter, type Reporter } from "../report/progress.ts";
+import { prepareState, type StateLayout, stateLayout } from "../state/layout.ts";
+import { parseStackFile } from "../state/stack-file.ts";
+
+/** What every command has. */
+export interface Context {
+  root: string;
+  cache: string;
+  report: Reporter;
+  layout: StateLayout;
+  /** A person sits at the terminal and can be asked. */
+  interactive: boolean;
+  env: NodeJS.ProcessEnv;
+}
+
+/** The context of a command for a stack. Creates the state folders and brings the stack file in step. */
+export function createContext(
+  stack: string,
+  env: NodeJS.ProcessEnv = process.env,
+  root: string = projectRoot(),
+): Context {
+  const layout = stateLayout({ root, stack, folder: stateFolder(env), env });
+  if (!existsSync(join(root, `Pulumi.${stack}.yaml`)) && !existsSync(layout.stackFile)) {
+    throw new Error(
+      `there is no stack ${stack}: Pulumi.${stack}.yaml does not exist in ${root}; create it, or name another stack with --stack`,
+    );
+  }
+  prepareState(layout, root);
+  const interactive = process.stdin.isTTY === true && process.stdout.isTTY === true && !env.CI;
+  return { root, cache: cacheFolder(env), report: consoleReporter(), layout, interactive, env };
+}
+
+/** Obtains engine and command plugin where they are missing, and returns how to run them. */
+export async function openSession(context: Context): Promise<EngineSession> {
+  const { cache, env, layout, report, root } = context;
+  const engine = await ensureEngine({ cache, report });
+  const environment = (commandPluginFolder: string | undefined): NodeJS.ProcessEnv =>
+    engineEnvironment({ root, cache, engine, layout, commandPluginFolder, base: env });
+  const pulumiHome = environment(undefined).PULUMI_HOME ?? join(cache, "pulumi-home");
+  const folder = await ensureCommandPlugin({ root, cache, pulumi: engine.pulumi, pulumiHome, report });
+  return {
+    pulumi: engine.pulumi,
+    env: environment(folder),
+    root,
+    stack: layout.stack,
+    stackFile: layout.stackFile,
+    logFolder: layout.logFolder,
+  };
+}
+
+/**
+ * The cluster file of the stack, read and checked; undefined where the stack names none.
+ * @throws Error with every problem of the file.
+ */
+export function readLab(context: Context): LabConfig | undefined {
+  const stackFile = parseStackFile(readFileSync(context.layout.stackFile, "utf8"), context.layout.stackFile);
+  const name = stackFile.config[`${context.layout.project}:file`];
+  if (typeof name !== "string") return undefined;
+  const file = resolve(context.root, name);
+  if (!existsSync(file)) {
+    throw new Error(
+      `the cluster file ${name}, which Pulumi.${context.layout.stack}.yaml names, does not exist in ${context.root}`,
+    );
+  }
+  const loaded = loadLabFile(readFileSync(file, "utf8"), name);
+  if (!loaded.ok) throw new Error(printProblems(loaded.fileName, loaded.problems));
+  return loaded.config;
+}
+
+/** Shows findings, the worst first. */
+export function showFindings(report: Reporter, findings: readonly Finding[]): void {
+  const rank = { error: 0, unknown: 1, warning: 2 } as const;
+  const colours = { error: "red", unknown: "yellow", warning: "yellow" } as const;
+  for (const finding of [...findings].sort((a, b) => rank[a.level] - rank[b.level])) {
+    report.line(`${report.colour(colours[finding.level], finding.level)}: ${finding.problem}`);
+    report.line(`  fix: ${finding.fix}`);
+  }
+}

@@ -1,0 +1,113 @@
+import { createInterface } from "node:readline/promises";
+import { type EngineSession, operate } from "../engine/operate.ts";
+import { checkpoint, engineCommand, ensureStack } from "../engine/query.ts";
+import { refuse } from "../preflight/refusal.ts";
+import { shortType } from "../report/run-display.ts";
+import { removeSshFiles, sshFiles } from "../ssh/client-files.ts";
+import { type CheckpointSummary, readCheckpoint } from "../state/checkpoint.ts";
+import { settleState } from "../state/settle.ts";
+import { type Context, openSession } from "./context.ts";
+import { failure } from "./up.ts";
+
+export interface DownOptions {
+  /** Remove protected volumes too, without asking. */
+  yes: boolean;
+  /** Keep protected volumes, without asking. */
+  keepProtected: boolean;
+}
+
+/** Removes what the stack made and nothing else. Returns the exit code. */
+export async function down(context: Context, options: DownOptions): Promise<number> {
+  const { layout, report } = context;
+  const session = await openSession(context);
+  const state = await existing(context, session);
+  if (!state.exists || state.resources.length === 0) {
+    report.line(`Stack ${layout.stack} has nothing to remove.`);
+    await forgetStack(context, session, state.exists);
+    return 0;
+  }
+  const kept = await settleProtected(context, session, state, options);
+  const result = await operate(session, "destroy", report, {
+    label: `Removing stack ${layout.stack}`,
+    args: kept ? ["--exclude-protected"] : [],
+  });
+  if (result.code !== 0) {
+    report.line(result.interrupted ? "Interrupted; `npm run down` goes on from here." : failure(result.log));
+    return result.code;
+  }
+  const left = (await checkpoint(session, layout)).resources.filter((resource) => resource.protect);
+  removeSshFiles(sshFiles(layout.folder, layout.stack));
+  if (left.length > 0) {
+    report.line(
+      `Kept because they are protected: ${left.map(nameOf).join(", ")}. \`npm run up\` uses them again.`,
+    );
+    return 0;
+  }
+  await forgetStack(context, session, true);
+  report.line(
+    `Everything of stack ${layout.stack} is removed. Caches stay in ${context.cache}, the passphrase in ${layout.folder}.`,
+  );
+  return 0;
+}
+
+async function existing(context: Context, session: EngineSession): Promise<CheckpointSummary> {
+  const { layout, report } = context;
+  const early = readCheckpoint(layout);
+  if (early?.exists === false) return early;
+  // Whether another backend has the stack is not to be known without asking for it; an empty one is removed again.
+  await ensureStack(session, layout);
+  await settleState(session, layout, report);
+  return checkpoint(session, layout);
+}
+
+const nameOf = (resource: { urn: string; type: string }): string =>
+  `${shortType(resource.type)} ${resource.urn.split("::").at(-1) ?? resource.urn}`;
+
+/** Lists what is protected and asks for it. True where it is to be kept. */
+async function settleProtected(
+  context: Context,
+  session: EngineSession,
+  state: CheckpointSummary,
+  options: DownOptions,
+): Promise<boolean> {
+  const { layout, report } = context;
+  const guarded = state.resources.filter((resource) => resource.protect);
+  if (guarded.length === 0) return false;
+  report.line("These hold data that nothing can make again (homes, SLURM's accounting), and are protected:");
+  for (const resource of guarded) report.line(`  ${nameOf(resource)}`);
+  if (options.keepProtected) return true;
+  if (!options.yes && !context.interactive) {
+    refuse(
+      "protected",
+      "protected volumes are not removed without being asked for, and nobody can be asked here",
+      "npm run down -- --keep-protected keeps them; npm run down -- --yes removes them with their data",
+    );
+  }
+  if (
+    !options.yes &&
+    !(await confirm(
+      `Remove them with their data? Type the name of the stack (${layout.stack}) to do so: `,
+      layout.stack,
+    ))
+  ) {
+    report.line("They are kept.");
+    return true;
+  }
+  await engineCommand(session, ["state", "unprotect", "--all", "--yes", "--stack", layout.stack]);
+  return false;
+}
+
+async function confirm(question: string, expected: string): Promise<boolean> {
+  const prompt = createInterface({ input: process.stdin, output: process.stdout });
+  try {
+    return (await prompt.question(question)).trim() === expected;
+  } finally {
+    prompt.close();
+  }
+}
+
+/** Removes the empty stack; its settings stay, so that a later `up` starts from the same ones. */
+async function forgetStack(context: Context, session: EngineSession, exists: boolean): Promise<void> {
+  if (exists)
+    await engineCommand(session, ["stack", "rm", context.layout.stack, "--yes", "--preserve-config"]);
+}

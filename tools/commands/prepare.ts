@@ -1,0 +1,52 @@
+import type { LabConfig } from "../../config/index.ts";
+import type { EngineSession } from "../engine/operate.ts";
+import { checkpoint, ensureStack } from "../engine/query.ts";
+import { ensureHypervisor } from "../hypervisor/ensure.ts";
+import { probeKvm } from "../hypervisor/kvm-probe.ts";
+import { checkMachine } from "../preflight/checks.ts";
+import { gatherFacts } from "../preflight/gather.ts";
+import { isLocalSystem, labNeeds } from "../preflight/needs.ts";
+import { Refusal } from "../preflight/refusal.ts";
+import { type CheckpointSummary, readCheckpoint } from "../state/checkpoint.ts";
+import { settleState } from "../state/settle.ts";
+import { type Context, openSession, readLab, showFindings } from "./context.ts";
+
+/**
+ * Everything before the engine may run: the cluster file is read, the local hypervisor is set up, what will not work
+ * is named, the engine is obtained, and what a killed run left is settled.
+ * @throws Refusal where something stands in the way.
+ */
+export async function prepareRun(context: Context): Promise<EngineSession> {
+  const lab = readLab(context);
+  const early = readCheckpoint(context.layout);
+  const local = lab === undefined || isLocalSystem(lab.hpc?.host.uri ?? "qemu:///system");
+  if (local) {
+    const { cache, interactive, report } = context;
+    const state = await ensureHypervisor({ cache, report, interactive });
+    showFindings(report, state.findings);
+  }
+  // Before the engine is obtained, which may take minutes, wherever the state can be read without it.
+  if (local && lab && early) await preflight(context, lab, early);
+  const session = await openSession(context);
+  await ensureStack(session, context.layout);
+  await settleState(session, context.layout, context.report);
+  if (local && lab && !early) await preflight(context, lab, await checkpoint(session, context.layout));
+  return session;
+}
+
+async function preflight(context: Context, lab: LabConfig, state: CheckpointSummary): Promise<void> {
+  const needs = labNeeds(lab);
+  const facts = await gatherFacts({
+    poolPath: needs.poolPath,
+    kvm: await probeKvm({ cache: context.cache }),
+    existingMachines: state.resources
+      .filter((resource) => resource.type === "libvirt:index:Domain")
+      .map((resource) => resource.urn.split("::").at(-1) ?? ""),
+  });
+  const findings = checkMachine(needs, facts);
+  const errors = findings.filter((finding) => finding.level === "error");
+  // Once the lab is there, what was worth a warning at its creation is no news.
+  const fresh = !state.resources.some((resource) => resource.type === "libvirt:index:Domain");
+  showFindings(context.report, fresh ? findings.filter((finding) => finding.level !== "error") : []);
+  if (errors.length > 0) throw new Refusal(errors);
+}

@@ -1,0 +1,210 @@
+import type { LabNeeds, MachineFacts } from "./facts.ts";
+import type { Finding } from "./finding.ts";
+import { formatSubnet, overlap, parseSubnet } from "./ipv4.ts";
+
+/** Kept free for the host itself and for building an image. */
+const HOST_MEMORY_MIB = 512;
+const IMAGE_DISK_MIB = 4_096;
+/** What a fresh machine writes to its disk in its first days; its full size is only a limit. */
+const FIRST_DISK_MIB = 1_024;
+
+/** All checks of a lab against a machine. Pure: the facts are gathered elsewhere. */
+export function checkMachine(needs: LabNeeds, facts: MachineFacts): Finding[] {
+  return [
+    ...checkSubnets(needs, facts),
+    ...checkForwarding(needs, facts),
+    ...checkMemory(needs, facts),
+    ...checkDisk(needs, facts),
+    ...checkKvm(needs, facts),
+  ];
+}
+
+export function checkSubnets(needs: LabNeeds, facts: Pick<MachineFacts, "routes">): Finding[] {
+  if (needs.networks.length === 0) return [];
+  const { routes } = facts;
+  if (!routes.known) {
+    const problem = `whether the lab's subnet is already in use is not known: ${routes.why}`;
+    return [{ check: "subnet", level: "unknown", problem, fix: "look at `ip route` yourself" }];
+  }
+  return needs.networks.flatMap((network) => {
+    const wanted = parseSubnet(network.subnet);
+    // The lab's own bridge is there from the second run on.
+    const hit =
+      wanted &&
+      routes.value.find((route) => route.device !== network.bridge && overlap(route.subnet, wanted));
+    if (!wanted || !hit) return [];
+    return [
+      {
+        check: "subnet",
+        level: "error" as const,
+        problem:
+          `the subnet ${network.subnet} of network ${network.name} overlaps with ${formatSubnet(hit.subnet)}, ` +
+          `which this machine reaches through ${hit.device}`,
+        fix: "choose another subnet in the cluster file (`ip route` lists those in use)",
+      },
+    ];
+  });
+}
+
+/** Docker, ufw and firewalld drop what they do not know; libvirt's own rules help only in the same tables. */
+export function checkForwarding(needs: LabNeeds, facts: MachineFacts): Finding[] {
+  const bridges = needs.networks.map((network) => network.bridge);
+  if (bridges.length === 0) return [];
+  return [...checkFirewalld(bridges, facts), ...checkIptables(bridges, facts)];
+}
+
+function checkFirewalld(bridges: readonly string[], facts: MachineFacts): Finding[] {
+  if (!facts.firewalld.running || facts.firewalld.hasLibvirtZone) return [];
+  const add = bridges.map((bridge) => `firewall-cmd --permanent --zone=trusted --add-interface=${bridge}`);
+  return [
+    {
+      check: "firewalld",
+      level: "warning",
+      problem:
+        "firewalld runs without libvirt's zone, so it blocks addresses and names for the lab's machines",
+      fix: [...add, "firewall-cmd --reload"].map((command) => `sudo ${command}`).join(" && "),
+    },
+  ];
+}
+
+function checkIptables(bridges: readonly string[], facts: MachineFacts): Finding[] {
+  const suspects = [...(facts.docker ? ["Docker"] : []), ...(facts.ufwEnabled ? ["ufw"] : [])];
+  if (!facts.firewall.known) {
+    if (suspects.length === 0) return [];
+    const problem = `${suspects.join(" and ")} may block the lab's network; that is not known: ${facts.firewall.why}`;
+    const fix =
+      'run `sudo iptables -S FORWARD`; with a policy DROP and no LIBVIRT chains, see the fix below the documentation\'s heading "Firewalls"';
+    return [
+      {
+        check: "forwarding",
+        level: "unknown",
+        problem,
+        fix: suspects.includes("ufw") ? ufwFix(bridges) : fix,
+      },
+    ];
+  }
+  const { forward, input } = facts.firewall.value;
+  const drops = (chain: readonly string[], name: string): boolean =>
+    chain.some((rule) => rule === `-P ${name} DROP` || rule === `-P ${name} REJECT`);
+  const hasLibvirt = (chain: readonly string[]): boolean => chain.some((rule) => /-j LIBVIRT_/.test(rule));
+  const forwardBlocked = drops(forward, "FORWARD") && !hasLibvirt(forward);
+  const inputBlocked = drops(input, "INPUT") && !hasLibvirt(input);
+  if (!forwardBlocked && !inputBlocked) return [];
+  const who = suspects.length > 0 ? suspects.join(" and ") : "the firewall";
+  const effects = [
+    ...(inputBlocked ? ["machines get no address and no names from the host"] : []),
+    ...(forwardBlocked ? ["machines do not reach the outside"] : []),
+    ...(forwardBlocked && facts.bridgeTrafficIsFiltered ? ["machines do not reach each other"] : []),
+  ];
+  const fix = facts.ufwEnabled
+    ? ufwFix(bridges)
+    : iptablesFix(bridges, forward, forwardBlocked, inputBlocked);
+  const problem = `${who} drops traffic of libvirt's networks unless libvirt's rules stand in the same tables: ${effects.join(", ")}`;
+  return [{ check: "forwarding", level: "warning", problem, fix }];
+}
+
+function ufwFix(bridges: readonly string[]): string {
+  const rules = bridges.flatMap((bridge) => [
+    `ufw allow in on ${bridge}`,
+    `ufw route allow in on ${bridge}`,
+    `ufw route allow out on ${bridge}`,
+  ]);
+  return rules.map((rule) => `sudo ${rule}`).join(" && ");
+}
+
+function iptablesFix(
+  bridges: readonly string[],
+  forward: readonly string[],
+  forwarded: boolean,
+  input: boolean,
+): string {
+  // Docker leaves this chain to its users and keeps it when it restarts.
+  const chain = forward.some((rule) => rule.includes("-j DOCKER-USER")) ? "DOCKER-USER" : "FORWARD";
+  const rules = bridges.flatMap((bridge) => [
+    ...(forwarded ? [`${chain} -i ${bridge} -j ACCEPT`, `${chain} -o ${bridge} -j ACCEPT`] : []),
+    ...(input ? [`INPUT -i ${bridge} -j ACCEPT`] : []),
+  ]);
+  return rules.map((rule) => `sudo iptables -I ${rule}`).join(" && ");
+}
+
+export function checkMemory(needs: LabNeeds, facts: MachineFacts): Finding[] {
+  const fresh = newMachines(needs, facts);
+  const wanted = fresh.reduce((sum, machine) => sum + machine.memoryMiB, 0);
+  if (wanted === 0) return [];
+  if (!facts.memoryAvailableMiB.known) {
+    const problem = `whether ${wanted} MiB of memory are there is not known: ${facts.memoryAvailableMiB.why}`;
+    return [{ check: "memory", level: "unknown", problem, fix: "look at `free -m`" }];
+  }
+  const available = facts.memoryAvailableMiB.value - HOST_MEMORY_MIB;
+  if (wanted <= available) return [];
+  return [
+    {
+      check: "memory",
+      level: "error",
+      problem:
+        `${fresh.length} new machine${fresh.length === 1 ? "" : "s"} want ${wanted} MiB of memory, ` +
+        `but ${Math.max(0, available)} MiB can be used (${HOST_MEMORY_MIB} MiB stay with the host)`,
+      fix: "declare fewer or smaller nodes in the cluster file, or free memory on this machine",
+    },
+  ];
+}
+
+export function checkDisk(needs: LabNeeds, facts: MachineFacts): Finding[] {
+  const fresh = newMachines(needs, facts);
+  if (fresh.length === 0) return [];
+  const { poolFreeMiB } = facts;
+  if (!poolFreeMiB.known) {
+    const problem = `the free space of ${needs.poolPath} is not known: ${poolFreeMiB.why}`;
+    return [{ check: "disk", level: "unknown", problem, fix: `look at \`df -h ${needs.poolPath}\`` }];
+  }
+  const least = IMAGE_DISK_MIB + fresh.length * FIRST_DISK_MIB;
+  const full = IMAGE_DISK_MIB + fresh.reduce((sum, machine) => sum + machine.diskMiB, 0);
+  const free = poolFreeMiB.value;
+  const numbers = `${free} MiB are free in ${needs.poolPath}`;
+  if (free < least) {
+    const problem = `${numbers}, but image and ${fresh.length} new machines need ${least} MiB to begin with`;
+    return [
+      {
+        check: "disk",
+        level: "error",
+        problem,
+        fix: "free space there, or set another pool path in the cluster file",
+      },
+    ];
+  }
+  if (free < full) {
+    const problem = `${numbers}; machines that fill their disks would need ${full} MiB, and stop when the space runs out`;
+    return [{ check: "disk", level: "warning", problem, fix: "watch the space, or choose smaller disks" }];
+  }
+  return [];
+}
+
+function newMachines(needs: LabNeeds, facts: Pick<MachineFacts, "existingMachines">): LabNeeds["machines"] {
+  return needs.machines.filter((machine) => !facts.existingMachines.includes(machine.name));
+}
+
+export function checkKvm(needs: LabNeeds, facts: Pick<MachineFacts, "kvm">): Finding[] {
+  const { kvm } = facts;
+  if (needs.hypervisor === "qemu" || kvm.usable === true) return [];
+  if (needs.hypervisor === "kvm") {
+    return [
+      {
+        check: "kvm",
+        level: kvm.usable === false ? "error" : "unknown",
+        problem: `the cluster file asks for KVM, but ${kvm.reason}`,
+        fix: "turn on virtualisation in the firmware (or nested virtualisation of the outer host), or set `hypervisor: auto`",
+      },
+    ];
+  }
+  return [
+    {
+      check: "kvm",
+      level: kvm.usable === false ? "warning" : "unknown",
+      problem: `machines will be emulated, which is 5 to 20 times slower: ${kvm.reason}`,
+      fix:
+        kvm.usable === false
+          ? "turn on virtualisation in the firmware, or nested virtualisation of the outer host"
+          : "sudo usermod -aG kvm $USER, then log in again",
+    },
+  ];
+}

@@ -1,0 +1,38 @@
+import type { KvmResult } from "../hypervisor/kvm-probe.ts";
+import type { Route } from "./ipv4.ts";
+
+/** What a lab asks of the machine that it runs on. */
+export interface LabNeeds {
+  /** Networks that the lab makes; an existing one is not in here. */
+  networks: readonly { name: string; bridge: string; subnet: string }[];
+  /** Every machine of the lab. */
+  machines: readonly { name: string; memoryMiB: number; diskMiB: number }[];
+  /** Folder of the storage pool. */
+  poolPath: string;
+  /** `kvm` asks for hardware virtualisation; `auto` takes what works. */
+  hypervisor: "auto" | "kvm" | "qemu";
+}
+
+/** A value, or why it is not known. */
+export type Known<T> = { known: true; value: T } | { known: false; why: string };
+
+export const known = <T>(value: T): Known<T> => ({ known: true, value });
+export const unknown = (why: string): { known: false; why: string } => ({ known: false, why });
+
+/** What the checks know of the machine. */
+export interface MachineFacts {
+  routes: Known<readonly Route[]>;
+  memoryAvailableMiB: Known<number>;
+  /** Free space where the pool is or will be. */
+  poolFreeMiB: Known<number>;
+  kvm: KvmResult;
+  /** Rules of the chains FORWARD and INPUT as `iptables -S` prints them. */
+  firewall: Known<{ forward: readonly string[]; input: readonly string[] }>;
+  docker: boolean;
+  ufwEnabled: boolean;
+  firewalld: { running: boolean; hasLibvirtZone: boolean };
+  /** Traffic between machines on one bridge passes the firewall too (Docker turns that on). */
+  bridgeTrafficIsFiltered: boolean;
+  /** Names of the machines that the stack has already. */
+  existingMachines: readonly string[];
+}

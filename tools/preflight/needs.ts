@@ -1,0 +1,44 @@
+import type { HpcConfig, LabConfig } from "../../config/index.ts";
+import { computeName, controllerName } from "../../planning/names.ts";
+import type { LabNeeds } from "./facts.ts";
+
+/** Where libvirt's own pool is; a lab without a path of its own is on the same file system. */
+const DEFAULT_POOL_PATH = "/var/lib/libvirt/images";
+
+/** What a lab asks of its host, from the cluster file alone: nothing is probed and nothing is planned. */
+export function labNeeds(config: LabConfig): LabNeeds {
+  const { hpc } = config;
+  if (!hpc) return { networks: [], machines: [], poolPath: DEFAULT_POOL_PATH, hypervisor: "auto" };
+  return {
+    networks: ownedNetworks(hpc),
+    machines: machines(hpc),
+    poolPath: hpc.host.poolPath ?? DEFAULT_POOL_PATH,
+    hypervisor: hpc.hypervisor,
+  };
+}
+
+function ownedNetworks(hpc: HpcConfig): LabNeeds["networks"] {
+  const { attach, mode, subnet } = hpc.network;
+  // A network that exists already is the site's; its subnet is in use by definition.
+  if (mode === "existing" || !("bridge" in attach)) return [];
+  return [{ name: hpc.name, bridge: attach.bridge, subnet }];
+}
+
+function machines(hpc: HpcConfig): LabNeeds["machines"] {
+  const size = (node: { memoryGb: number; diskGb: number }, starts: boolean) => ({
+    memoryMiB: starts ? Math.ceil(node.memoryGb * 1024) : 0,
+    diskMiB: Math.ceil(node.diskGb * 1024),
+  });
+  return [
+    { name: controllerName(hpc.name), ...size(hpc.controller, true) },
+    ...hpc.computeNodes.nodes.map((node) => ({
+      name: computeName(hpc.name, node.number),
+      ...size(node, node.autoStart),
+    })),
+  ];
+}
+
+/** Whether a connection URI means the libvirt of this machine, which hyperlab may set up. */
+export function isLocalSystem(uri: string): boolean {
+  return /^qemu(\+unix)?:\/\/\/system(\?|$)/.test(uri);
+}

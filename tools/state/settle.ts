@@ -1,0 +1,50 @@
+import { type EngineSession, operate } from "../engine/operate.ts";
+import { checkpoint, engineCommand } from "../engine/query.ts";
+import { refuse } from "../preflight/refusal.ts";
+import type { Reporter } from "../report/progress.ts";
+import type { StateLayout } from "./layout.ts";
+import { lockState, type StackLock } from "./lock.ts";
+
+const describe = (lock: StackLock): string =>
+  `process ${lock.pid} of ${lock.username} since ${lock.timestamp}`;
+
+/**
+ * Makes the state usable after a run that was killed: removes a lock whose process on this host is gone, and settles
+ * creations that were under way. What they made on the host is found again by its mark when the program runs.
+ * @throws Refusal where somebody holds the stack, or may hold it from another host.
+ */
+export async function settleState(
+  session: EngineSession,
+  layout: StateLayout,
+  report: Reporter,
+): Promise<void> {
+  const lock = lockState(layout);
+  if (lock.kind === "held") {
+    refuse("lock", `stack ${layout.stack} is in use by ${describe(lock.lock)}`, "wait until it ends");
+  }
+  if (lock.kind === "unknown") {
+    refuse(
+      "lock",
+      `stack ${layout.stack} is locked, and whether rightly cannot be told from here: ${lock.reason}`,
+      `make sure that nobody works on it, then: PULUMI_BACKEND_URL=${layout.backendUrl} pulumi cancel ${layout.stack} --yes -C ${layout.projectFolder}`,
+    );
+  }
+  if (lock.kind === "stale") {
+    for (const stale of lock.locks) report.line(`Removing the lock of ${describe(stale)}, which is gone`);
+    await engineCommand(session, ["cancel", layout.stack, "--yes"]);
+  }
+  const { pending } = await checkpoint(session, layout);
+  const creating = pending.filter((operation) => operation.type === "creating");
+  if (creating.length === 0) return;
+  const names = creating.map((operation) => operation.urn.split("::").at(-1)).join(", ");
+  report.line(`Creations that a killed run left open are settled: ${names}`);
+  const result = await operate(session, "refresh", report, {
+    args: ["--clear-pending-creates"],
+    label: "Comparing the state with the host",
+  });
+  if (result.code !== 0) {
+    throw new Error(
+      `the state could not be settled after a killed run; the engine's output is in ${result.log}`,
+    );
+  }
+}
