@@ -1,0 +1,35 @@
+import type { PropertyMap } from "../../../../plugin/values.ts";
+import type { Pending } from "../mark.ts";
+
+/**
+ * What the machine does. `undefined`: libvirt has no definition of it (any more). `ioerror`: paused because the host
+ * could not write its disk.
+ */
+export type Power = "running" | "off" | "crashed" | "paused" | "ioerror" | "undefined";
+
+/** What is known of a machine besides its inputs. */
+export interface Facts {
+  readonly power: Power;
+  /** The root overlay does not exist although one is declared. */
+  readonly rootDiskMissing: boolean;
+  readonly pending: Pending | undefined;
+  /** Whether the guest has a `quiesce` program; undefined where nobody looked. */
+  readonly quiesceHook: boolean | undefined;
+  /** What a new definition would drop. */
+  readonly unmanaged: readonly string[];
+}
+
+const powers: readonly Power[] = ["running", "off", "crashed", "paused", "ioerror", "undefined"];
+
+/** The facts that the recorded state holds. A machine of which nothing is recorded is as its inputs say. */
+export function recordedFacts(state: PropertyMap, oldInputs: PropertyMap): Facts {
+  const byInputs: Power = oldInputs.running === false ? "off" : "running";
+  const unmanaged = Array.isArray(state.unmanaged) ? state.unmanaged : [];
+  return {
+    power: powers.find((power) => power === state.power) ?? byInputs,
+    rootDiskMissing: state.rootDiskMissing === true,
+    pending: state.pending === "boot" || state.pending === "ready" ? state.pending : undefined,
+    quiesceHook: typeof state.quiesceHook === "boolean" ? state.quiesceHook : undefined,
+    unmanaged: unmanaged.filter((item) => typeof item === "string"),
+  };
+}

@@ -1,0 +1,125 @@
+import { isArray, isObject, type PropertyMap, type PropertyValue } from "../../../../plugin/values.ts";
+import type { Change } from "../../../schema/index.ts";
+import type { Facts } from "./facts.ts";
+import type { DomainPlan } from "./plan.ts";
+
+/** Fields by which people know an item of a list. */
+const itemNames: Readonly<Record<string, string>> = {
+  disks: "target",
+  interfaces: "mac",
+  hostDevices: "address",
+  filesystems: "tag",
+  cpuPins: "vcpu",
+};
+
+/** The plan in one line, beginning with the machine's name. */
+export function describePlan(
+  plan: Omit<DomainPlan, "line">,
+  olds: PropertyMap,
+  news: PropertyMap,
+  facts: Facts,
+): string {
+  const name = machineName(news.name ?? olds.name);
+  const list = plan.changes.map((change) => describeChange(change, olds, news)).join(", ");
+  const details = list === "" ? "" : ` (${list})`;
+  const parts = [`${name}: ${verb(plan, details, facts)}`];
+  if (plan.stops) parts.push(quiesceText(news, facts));
+  if (plan.newRootDisk && plan.action === "rebuild" && !facts.rootDiskMissing) {
+    parts.push("new root disk, the old one is kept until the machine is ready");
+  }
+  if (plan.defines && facts.unmanaged.length > 0) {
+    parts.push(`drops what is not declared: ${facts.unmanaged.join(", ")}`);
+  }
+  return parts.join(", ");
+}
+
+/** The line of a machine that is made. */
+export function createLine(news: PropertyMap): string {
+  return `${machineName(news.name)}: create${news.running === false ? ", not started" : ""}`;
+}
+
+/** The line of a machine that is removed. */
+export function deleteLine(olds: PropertyMap, facts: Facts): string {
+  const name = machineName(olds.name);
+  return facts.power === "running" ? `${name}: delete, ${quiesceText(olds, facts)}` : `${name}: delete`;
+}
+
+const machineName = (name: PropertyValue | undefined) => (typeof name === "string" ? name : "machine");
+
+function verb(plan: Omit<DomainPlan, "line">, details: string, facts: Facts): string {
+  const thenStart = plan.starts ? ", then start" : "";
+  switch (plan.action) {
+    case "nothing":
+      return "nothing";
+    case "record":
+      return `no effect on the machine${details}`;
+    case "live":
+      return `live${details}`;
+    case "continue":
+      return `wait until ready: an earlier run ended before it was${details}`;
+    case "start":
+      return `start: should run and ${facts.power === "crashed" ? "has crashed" : "is shut off"}${details}`;
+    case "resume":
+      return `resume: should run and is paused${facts.power === "ioerror" ? " because the host could not write its disk" : ""}${details}`;
+    case "redefine":
+      return `change while it is off${details}${thenStart}`;
+    case "recover":
+      return plan.newRootDisk
+        ? `make again: the definition and the root disk are gone${details}${thenStart}`
+        : `define again on its own disk: the definition is gone${details}${thenStart}`;
+    case "stop":
+      return `stop${details}`;
+    case "restart":
+      return `restart${details}`;
+    case "rebuild":
+      return facts.rootDiskMissing ? `rebuild: the root disk is gone${details}` : `rebuild${details}`;
+    case "replace":
+      return `replace${details}: deleted first, then made anew`;
+    case "forbidden":
+      return `refused${details}: ${reasons(plan.changes)}`;
+    default:
+      return unreachable(plan.action);
+  }
+}
+
+function unreachable(action: never): never {
+  throw new Error(`no text for ${String(action)}`);
+}
+
+function reasons(changes: readonly Change[]): string {
+  return changes
+    .flatMap((change) => (change.effect === "forbidden" ? [change.because ?? ""] : []))
+    .join("; ");
+}
+
+/** How the machine is emptied before it stops. */
+export function quiesceText(inputs: PropertyMap, facts: Facts): string {
+  const policy = isObject(inputs.quiesce) ? inputs.quiesce.hook : undefined;
+  if (policy === "never") return "stop without quiesce";
+  if (policy !== "ifPresent" || facts.quiesceHook === true) return "quiesce first";
+  return facts.quiesceHook === false
+    ? "no hook known: will stop without quiesce"
+    : "quiesce first if the guest has a hook";
+}
+
+function describeChange(change: Change, olds: PropertyMap, news: PropertyMap): string {
+  const path = readablePath(change.path, change.kind === "delete" ? olds : news);
+  if (change.before !== undefined && change.after !== undefined) {
+    return `${path} ${change.before} → ${change.after}`;
+  }
+  if (change.kind === "add")
+    return change.after === undefined ? `${path} added` : `${path} set to ${change.after}`;
+  return change.kind === "delete" ? `${path} removed` : `${path} changed`;
+}
+
+/** `disks[1].volume` as `disks[vdb].volume`: people know a disk by its target, not by its place in a list. */
+function readablePath(path: string, inputs: PropertyMap): string {
+  const match = /^(\w+)\[(\d+)\](.*)$/.exec(path);
+  if (match === null) return path;
+  const [, list = "", index = "", rest = ""] = match;
+  const items = inputs[list];
+  const item = isArray(items) ? items[Number(index)] : undefined;
+  const name = itemNames[list];
+  const value = name !== undefined && isObject(item) ? item[name] : undefined;
+  return typeof value === "string" || typeof value === "number" ? `${list}[${value}]${rest}` : path;
+}
