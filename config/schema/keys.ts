@@ -31,7 +31,8 @@ const octet = "(25[0-5]|2[0-4]\\d|1\\d\\d|[1-9]?\\d)";
 const ipv4Pattern = new RegExp(`^${octet}(\\.${octet}){3}$`);
 
 /** A text value with a form; `form` completes the sentence "expected …". */
-export const text = (pattern: RegExp, form: string) => z.string().regex(pattern, { error: form });
+export const text = (pattern: RegExp, form: string) =>
+  z.string().regex(pattern, { error: form }).meta({ form });
 
 export const ipv4 = () => text(ipv4Pattern, "an IPv4 address such as 10.50.0.10");
 export const ipv4OrDhcp = () =>
