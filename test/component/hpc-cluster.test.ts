@@ -1,0 +1,128 @@
+import { readFileSync } from "node:fs";
+import * as pulumi from "@pulumi/pulumi";
+import { describe, expect, it } from "vitest";
+import { HpcCluster } from "../../components/hpc-cluster/index.ts";
+import { StackIdentity } from "../../components/stack-identity/index.ts";
+import { loadLabFile } from "../../config/index.ts";
+import { type HpcClusterPlan, planLab, unknownHost } from "../../planning/index.ts";
+import { holdsSecret, RecordingMocks, type Registered, resolved, withoutEnvelopes } from "./support.ts";
+
+function planOf(computeNodes: number): HpcClusterPlan {
+  const text = readFileSync("examples/dev.yaml", "utf8").replace("count: 2", `count: ${computeNodes}`);
+  const loaded = loadLabFile(text, "dev.yaml");
+  if (!loaded.ok) throw new Error("the example does not load");
+  const host = { ...unknownHost("a test"), kvm: { known: true, value: false } as const };
+  const image = {
+    path: "/cache/image.qcow2",
+    identity: { id: "0123456789abcdef" },
+    format: { known: true, value: "qcow2" } as const,
+    virtualSizeMiB: { known: true, value: 4096 } as const,
+  };
+  const invoker = { name: "ada", sshKeys: ["ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGm ada"] };
+  const { plan } = planLab(loaded.config, { invoker, host, images: { base: image } });
+  if (plan.hpc === undefined) throw new Error("the example plans no cluster");
+  return plan.hpc;
+}
+
+async function declare(
+  computeNodes: number,
+  preview: boolean,
+): Promise<{ mocks: RecordingMocks; cluster: HpcCluster; plan: HpcClusterPlan }> {
+  const mocks = new RecordingMocks();
+  await pulumi.runtime.setMocks(mocks, "hyperlab", "test", preview);
+  const plan = planOf(computeNodes);
+  const identity = new StackIdentity("lab");
+  const build = { arguments: ["build", "--recipe-json", "-"], stdin: "{}", identity: "0123456789abcdef" };
+  const cluster = new HpcCluster("dev", {
+    plan,
+    owner: identity.owner,
+    secret: identity.secret,
+    imageBuilds: { base: build },
+  });
+  await resolved(cluster.urn);
+  await pulumi.runtime.disconnect();
+  return { mocks, cluster, plan };
+}
+
+const names = (resources: readonly Registered[]) =>
+  resources.map((resource) => `${resource.type} ${resource.name}`).sort();
+
+describe.each([{ preview: true }, { preview: false }])("HpcCluster, preview: $preview", ({ preview }) => {
+  it("registers exactly these resources", async () => {
+    const { mocks } = await declare(2, preview);
+    expect(names(mocks.registered)).toEqual([
+      "command:local:Command dev-base-build",
+      "command:remote:Command dev-secrets",
+      "command:remote:Command dev-slurm-after",
+      "command:remote:Command dev-slurm-before",
+      "hyperlab:index:HpcCluster dev",
+      "hyperlab:index:StackIdentity lab",
+      "libvirt:index:Domain dev-compute-01",
+      "libvirt:index:Domain dev-compute-02",
+      "libvirt:index:Domain dev-controller",
+      "libvirt:index:Network dev-network",
+      "libvirt:index:Pool dev-pool",
+      "libvirt:index:Volume dev-base",
+      "libvirt:index:Volume dev-seed-compute",
+      "libvirt:index:Volume dev-seed-controller",
+      "libvirt:index:Volume dev-state",
+      "pulumi:index:Stash lab-owner",
+      "pulumi:index:Stash lab-secret",
+      "pulumi:providers:libvirt dev-host",
+    ]);
+  });
+
+  it("adds one resource per further node and no command", async () => {
+    const two = await declare(2, preview);
+    const nine = await declare(9, preview);
+    expect(nine.mocks.registered.length - two.mocks.registered.length).toBe(7);
+    expect(nine.mocks.ofType("command:remote:Command")).toHaveLength(3);
+  });
+
+  it("hands a domain the plan and its seed", async () => {
+    const { mocks, plan } = await declare(2, preview);
+    const node = plan.computeNodes[0];
+    const domain = mocks.ofType("libvirt:index:Domain").find((found) => found.name === node?.name);
+    expect(domain?.inputs).toMatchObject({
+      ...node?.domain,
+      disks: [{ pool: plan.pool.name, readOnly: true }],
+    });
+  });
+
+  it("keeps private keys and passwords secret, and everything else open", async () => {
+    const { mocks } = await declare(2, preview);
+    for (const domain of mocks.ofType("libvirt:index:Domain")) expect(holdsSecret(domain.inputs)).toBe(false);
+    for (const volume of mocks.ofType("libvirt:index:Volume")) expect(holdsSecret(volume.inputs)).toBe(false);
+    for (const command of mocks.ofType("command:remote:Command")) {
+      expect(holdsSecret(command.inputs.connection), command.name).toBe(true);
+      expect(holdsSecret(command.inputs.stdin), command.name).toBe(command.name === "dev-secrets");
+    }
+    const open = JSON.stringify(mocks.registered, (_key, value: unknown) =>
+      holdsSecret(value) && isEnvelope(value) ? "[secret]" : value,
+    );
+    expect(open).not.toMatch(/PRIVATE KEY|"k":/);
+  });
+
+  it("gives every machine's pinned host key and address as outputs", async () => {
+    const { cluster, plan } = await declare(2, preview);
+    expect(await resolved(cluster.controllerAddress)).toBe("10.57.0.2");
+    const hosts = (await resolved(cluster.knownHosts)).trim().split("\n");
+    expect(hosts).toHaveLength(3);
+    expect(hosts[1]).toMatch(
+      new RegExp(`^dev-compute-01,${plan.computeNodes[0]?.address} ssh-ed25519 [A-Za-z0-9+/=]+$`),
+    );
+    expect(await resolved(cluster.sshCommand)).toBe("ssh ada@10.57.0.2");
+  });
+});
+
+it("gives two stacks different secrets and host keys", async () => {
+  const first = await declare(1, false);
+  const second = await declare(1, false);
+  const secretOf = (mocks: RecordingMocks) => withoutEnvelopes(mocks.ofType("pulumi:index:Stash")[1]?.inputs);
+  expect(secretOf(first.mocks)).not.toEqual(secretOf(second.mocks));
+  expect(await resolved(first.cluster.knownHosts)).not.toBe(await resolved(second.cluster.knownHosts));
+});
+
+function isEnvelope(value: unknown): boolean {
+  return typeof value === "object" && value !== null && "4dabf18193072939515e22adb298388d" in value;
+}

@@ -1,0 +1,61 @@
+import * as pulumi from "@pulumi/pulumi";
+
+/** A resource as a component registered it. */
+export interface Registered {
+  readonly type: string;
+  readonly name: string;
+  readonly inputs: Readonly<Record<string, unknown>>;
+}
+
+const SECRET = "4dabf18193072939515e22adb298388d";
+
+/** Records what components register and answers as the providers would. */
+export class RecordingMocks implements pulumi.runtime.Mocks {
+  readonly registered: Registered[] = [];
+
+  newResource(args: pulumi.runtime.MockResourceArgs) {
+    this.registered.push({ type: args.type, name: args.name, inputs: args.inputs });
+    return { id: `${args.name}-id`, state: { ...args.inputs, ...outputsOf(args) } };
+  }
+
+  call(args: pulumi.runtime.MockCallArgs): never {
+    throw new Error(`no function is expected to be called, but ${args.token} was`);
+  }
+
+  ofType(type: string): Registered[] {
+    return this.registered.filter((resource) => resource.type === type);
+  }
+}
+
+function outputsOf(args: pulumi.runtime.MockResourceArgs): Record<string, unknown> {
+  switch (args.type) {
+    case "pulumi:index:Stash":
+      return { output: args.inputs.input };
+    case "libvirt:index:Domain":
+      return { uuid: "00000000-0000-5000-8000-000000000001", generation: "g1" };
+    case "command:remote:Command":
+      return { stdout: JSON.stringify({ nodes: [], job: "" }), stderr: "" };
+    default:
+      return {};
+  }
+}
+
+/** Whether a value is, or holds, a secret as Pulumi sends it. */
+export function holdsSecret(value: unknown): boolean {
+  if (typeof value !== "object" || value === null) return false;
+  if (SECRET in value) return true;
+  return Object.values(value).some(holdsSecret);
+}
+
+/** A value with the envelopes of secrets taken off. */
+export function withoutEnvelopes(value: unknown): unknown {
+  if (typeof value !== "object" || value === null) return value;
+  if (Array.isArray(value)) return value.map(withoutEnvelopes);
+  if (SECRET in value && "value" in value) return withoutEnvelopes(value.value);
+  return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, withoutEnvelopes(item)]));
+}
+
+/** The value of an output. */
+export function resolved<T>(output: pulumi.Output<T>): Promise<pulumi.Unwrap<T>> {
+  return new Promise((resolve) => pulumi.output(output).apply(resolve));
+}
