@@ -9,7 +9,9 @@ const secret = fc
 describe("clusterKeys", () => {
   it("always gives the same keys for the same secret and name", () => {
     fc.assert(
-      fc.property(secret, (value) => expect(clusterKeys(value, "lab")).toEqual(clusterKeys(value, "lab"))),
+      fc.property(secret, (value) => {
+        expect(clusterKeys(value, "lab")).toEqual(clusterKeys(value, "lab"));
+      }),
       { numRuns: 20 },
     );
   });
