@@ -1,0 +1,2 @@
+export { getDomainAddresses } from "./addresses.ts";
+export { getHost } from "./host.ts";

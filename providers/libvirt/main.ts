@@ -1,0 +1,4 @@
+import { runPlugin } from "../plugin/run.ts";
+import { libvirtPlugin } from "./plugin.ts";
+
+runPlugin(libvirtPlugin());

@@ -1,0 +1,2 @@
+export { networkHandler } from "./handler.ts";
+export { type NetworkFacts, parseNetwork, renderNetwork } from "./xml.ts";

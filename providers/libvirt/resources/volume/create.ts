@@ -1,0 +1,281 @@
+import { ProviderError } from "../../../plugin/errors.ts";
+import type { CallContext } from "../../../plugin/types.ts";
+import { LibvirtError } from "../../client/errors.ts";
+import type { StoragePoolRef, StorageVolRef } from "../../client/types.ts";
+import type { ProviderContext } from "../../context.ts";
+import { refreshPool } from "../../host.ts";
+import { newGeneration } from "../../ownership/index.ts";
+import type { VolumeInputs } from "../inputs.ts";
+import { type OpenContent, openContent } from "./content.ts";
+import { refuseWhileUsed } from "./guard.ts";
+import { judgeVolume, type Marker, markerContent, markerIdentity, markerName, markersOf } from "./marker.ts";
+import { progressText, sizeText } from "./progress.ts";
+import { fromMiB, parseVolume, renderVolume, toMiB, type VolumeFacts } from "./xml.ts";
+
+/** What a create made. */
+export interface CreatedVolume {
+  readonly facts: VolumeFacts;
+  readonly generation: string;
+}
+
+/** Makes the volume, or finishes what a killed create began. Leaves nothing behind when it fails. */
+export async function createVolume(
+  provider: ProviderContext,
+  context: CallContext,
+  inputs: VolumeInputs,
+  urn: string,
+): Promise<CreatedVolume> {
+  const pool = await findPool(provider, context, inputs.pool);
+  const wanted = {
+    volume: inputs.name,
+    identity: markerIdentity(provider.config.owner, urn),
+    content: markerContent(provider.config.owner, inputs),
+  };
+  const names = await volumeNames(provider, context, pool);
+  const judged = judgeVolume(wanted, names);
+  if (judged.verdict === "refuse") throw refused(provider, inputs, judged.reason);
+  const content = await openContent(inputs);
+  try {
+    const marker: Marker = { ...wanted, generation: newGeneration() };
+    await makeMarker(provider, context, pool, marker);
+    const stale = markersOf(inputs.name, names).map(markerName);
+    if (judged.verdict === "resume" && content === undefined) {
+      return await keepBlank(provider, context, pool, inputs, marker, stale);
+    }
+    if (judged.verdict === "resume") await removeHalfMade(provider, context, pool, inputs.name);
+    await removeVolumes(provider, pool, stale);
+    return await fill(provider, context, pool, inputs, marker, content);
+  } finally {
+    await content?.close();
+    provider.cache.volumes.invalidate(pool.name);
+  }
+}
+
+/** The active pool of that name. */
+export async function findPool(
+  provider: ProviderContext,
+  context: CallContext,
+  name: string,
+): Promise<StoragePoolRef> {
+  const pool = await provider.client.storagePoolLookupByName(name, { signal: context.signal });
+  if (pool === undefined) {
+    throw new ProviderError(
+      `there is no storage pool "${name}" on ${provider.config.uri}. Declare it as a libvirt.Pool, or correct the name.`,
+      "notFound",
+    );
+  }
+  if (!(await provider.client.storagePoolIsActive(pool, { signal: context.signal }))) {
+    throw new ProviderError(
+      `the storage pool "${name}" on ${provider.config.uri} is stopped. Start it with "virsh pool-start ${name}", or run "pulumi refresh" and the update where it is declared.`,
+      "failedPrecondition",
+    );
+  }
+  return pool;
+}
+
+async function volumeNames(
+  provider: ProviderContext,
+  context: CallContext,
+  pool: StoragePoolRef,
+): Promise<string[]> {
+  await refreshPool(provider.client, pool, context.signal);
+  const volumes = await provider.client.storagePoolListVolumes(pool, { signal: context.signal });
+  return volumes.map((volume) => volume.name);
+}
+
+function refused(provider: ProviderContext, inputs: VolumeInputs, reason: string): ProviderError {
+  return new ProviderError(
+    `the volume "${inputs.name}" in pool "${inputs.pool}" exists already on ${provider.config.uri}: ${reason}. ` +
+      `Choose another name; or keep it with "pulumi import" (id ${inputs.pool}/${inputs.name}); ` +
+      `or remove it with "virsh vol-delete --pool ${inputs.pool} ${inputs.name}" if its data is not needed.`,
+    "alreadyExists",
+  );
+}
+
+async function makeMarker(
+  provider: ProviderContext,
+  context: CallContext,
+  pool: StoragePoolRef,
+  marker: Marker,
+): Promise<void> {
+  const xml = renderVolume({ name: markerName(marker), format: "raw", capacityBytes: 0 });
+  await provider.client.storageVolCreateXml(pool, xml, { signal: context.signal });
+}
+
+/** A blank volume may hold data by now: it is kept, whatever is in it. */
+async function keepBlank(
+  provider: ProviderContext,
+  context: CallContext,
+  pool: StoragePoolRef,
+  inputs: VolumeInputs,
+  marker: Marker,
+  stale: readonly string[],
+): Promise<CreatedVolume> {
+  const volume = await provider.client.storageVolLookupByName(pool, inputs.name, { signal: context.signal });
+  if (volume === undefined)
+    throw new ProviderError(`the volume "${inputs.name}" vanished while it was taken over; try again`);
+  const facts = await settle(provider, context, pool, volume, inputs);
+  await removeVolumes(provider, pool, stale);
+  return { facts, generation: marker.generation };
+}
+
+async function removeHalfMade(
+  provider: ProviderContext,
+  context: CallContext,
+  pool: StoragePoolRef,
+  name: string,
+): Promise<void> {
+  const volume = await provider.client.storageVolLookupByName(pool, name, { signal: context.signal });
+  if (volume === undefined) return;
+  await refuseWhileUsed(provider, context, volume, "made again");
+  await provider.client.storageVolDelete(volume, { signal: context.signal });
+}
+
+async function fill(
+  provider: ProviderContext,
+  context: CallContext,
+  pool: StoragePoolRef,
+  inputs: VolumeInputs,
+  marker: Marker,
+  content: OpenContent | undefined,
+): Promise<CreatedVolume> {
+  const { client } = provider;
+  const made = [markerName(marker)];
+  try {
+    await checkSpace(provider, context, pool, content?.length ?? 0);
+    const options = { signal: context.signal };
+    // Uploaded as plain bytes whatever they are, so that the file equals its source; libvirt then recognises it.
+    const volume = await client.storageVolCreateXml(
+      pool,
+      renderVolume(
+        content === undefined
+          ? {
+              name: inputs.name,
+              format: inputs.format ?? "qcow2",
+              capacityBytes: fromMiB(inputs.sizeMiB ?? 0),
+            }
+          : { name: inputs.name, format: "raw", capacityBytes: content.length },
+      ),
+      options,
+    );
+    made.unshift(inputs.name);
+    if (content !== undefined) await upload(provider, context, pool, volume, content);
+    return {
+      facts: await settle(provider, context, pool, volume, inputs, content),
+      generation: marker.generation,
+    };
+  } catch (error) {
+    const left = await removeVolumes(provider, pool, made);
+    for (const text of left) context.logger.warning(text);
+    throw await spaceError(provider, pool, error);
+  }
+}
+
+async function upload(
+  provider: ProviderContext,
+  context: CallContext,
+  pool: StoragePoolRef,
+  volume: StorageVolRef,
+  content: OpenContent,
+): Promise<void> {
+  const start = Date.now();
+  let shown = start;
+  await provider.client.storageVolUpload(volume, content.stream(), {
+    length: content.length,
+    signal: context.signal,
+    onProgress: (bytes) => {
+      const now = Date.now();
+      if (now - shown < 1000) return;
+      shown = now;
+      context.logger.status(progressText(bytes, content.length, (now - start) / 1000));
+    },
+  });
+  content.verify();
+  await refreshPool(provider.client, pool, context.signal);
+}
+
+/** Brings the volume to its size and reads what it has become. */
+async function settle(
+  provider: ProviderContext,
+  context: CallContext,
+  pool: StoragePoolRef,
+  volume: StorageVolRef,
+  inputs: VolumeInputs,
+  content?: OpenContent,
+): Promise<VolumeFacts> {
+  const { client } = provider;
+  const options = { signal: context.signal };
+  const facts = parseVolume(await client.storageVolGetXmlDesc(volume, options));
+  const format = content?.format ?? inputs.format ?? "qcow2";
+  const known = facts.format === format || (format === "raw" && facts.format === "iso");
+  if (!known) {
+    throw new ProviderError(
+      `libvirt sees the volume "${inputs.name}" in pool "${pool.name}" as ${facts.format}, not as ${format}. Choose another name, or declare its format.`,
+      "failedPrecondition",
+    );
+  }
+  if (inputs.sizeMiB === undefined) return facts;
+  const wanted = fromMiB(inputs.sizeMiB);
+  if (wanted < facts.capacityBytes) {
+    throw new ProviderError(
+      `the volume "${inputs.name}" is to have ${inputs.sizeMiB} MiB, but what it holds needs ${toMiB(facts.capacityBytes)} MiB. Set sizeMiB to at least ${toMiB(facts.capacityBytes)}, or leave it out.`,
+      "invalidArgument",
+    );
+  }
+  if (wanted > facts.capacityBytes) await client.storageVolResize(volume, wanted, options);
+  return { ...facts, capacityBytes: wanted };
+}
+
+async function checkSpace(
+  provider: ProviderContext,
+  context: CallContext,
+  pool: StoragePoolRef,
+  needed: number,
+): Promise<void> {
+  const { available } = await provider.client.storagePoolGetInfo(pool, { signal: context.signal });
+  if (needed > available) throw noSpace(provider, pool, available, needed);
+}
+
+function noSpace(
+  provider: ProviderContext,
+  pool: StoragePoolRef,
+  available: number,
+  needed?: number,
+): ProviderError {
+  const need = needed === undefined ? "" : `, ${sizeText(needed)} are needed`;
+  return new ProviderError(
+    `the storage pool "${pool.name}" on ${provider.config.uri} has no room: ${sizeText(available)} are free${need}. ` +
+      `Free some space there, or use a pool on a larger file system; then run the update again.`,
+    "failedPrecondition",
+  );
+}
+
+/** libvirt reports a full disk in the middle of an upload in several ways; the pool's free space tells. */
+async function spaceError(provider: ProviderContext, pool: StoragePoolRef, error: unknown): Promise<unknown> {
+  if (!(error instanceof LibvirtError) || !/no space left|enospc/i.test(error.text)) return error;
+  const { available } = await provider.client.storagePoolGetInfo(pool);
+  return noSpace(provider, pool, available);
+}
+
+/**
+ * Deletes volumes by name, also after an abort. Returns a text for each that could not be deleted.
+ */
+export async function removeVolumes(
+  provider: ProviderContext,
+  pool: StoragePoolRef,
+  names: readonly string[],
+): Promise<string[]> {
+  const left: string[] = [];
+  for (const name of names) {
+    try {
+      const volume = await provider.client.storageVolLookupByName(pool, name);
+      if (volume !== undefined) await provider.client.storageVolDelete(volume);
+    } catch (error) {
+      const reason = error instanceof Error ? error.message : String(error);
+      left.push(
+        `the volume "${name}" in pool "${pool.name}" could not be removed (${reason}); the next update does it`,
+      );
+    }
+  }
+  return left;
+}
