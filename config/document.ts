@@ -5,6 +5,8 @@ import type { Path, Position, Problem } from "./problems.ts";
 export const MAX_FILE_BYTES = 8 * 1024 * 1024;
 /** Uses of YAML anchors; far above what people write, far below what an attack needs. */
 const MAX_ALIAS_COUNT = 2_000;
+/** A cluster file needs less than ten levels. */
+const MAX_DEPTH = 100;
 
 export interface ParsedDocument {
   data: unknown;
@@ -42,7 +44,7 @@ function parse(text: string): { document: ParsedDocument } | { problems: Problem
     strict: true,
     stringKeys: true,
     prettyErrors: false,
-    logLevel: "silent",
+    logLevel: "error",
   });
   const position = (offset: number): Position => {
     const { line, col } = counter.linePos(offset);
@@ -59,6 +61,11 @@ function parse(text: string): { document: ParsedDocument } | { problems: Problem
     return { problems };
   }
   const data: unknown = document.toJS({ maxAliasCount: MAX_ALIAS_COUNT });
+  if (containsItself(data)) {
+    return {
+      problems: [{ ...START, path: "", reason: "an alias refers to the map or list that it stands in" }],
+    };
+  }
   const resolve = (node: unknown): Node | undefined => {
     if (isAlias(node)) return resolve(node.resolve(document));
     return isNode(node) ? node : undefined;
@@ -80,6 +87,17 @@ function parse(text: string): { document: ParsedDocument } | { problems: Problem
     return position(found);
   };
   return { document: { data, locate } };
+}
+
+/** Whether following maps and lists comes back to where it was, or goes too deep for functions that recurse. */
+function endless(value: unknown, above = new Set<object>(), done = new Set<object>()): boolean {
+  if (value === null || typeof value !== "object" || done.has(value)) return false;
+  if (above.has(value) || above.size >= MAX_DEPTH) return true;
+  above.add(value);
+  const found = Object.values(value).some((item) => endless(item, above, done));
+  above.delete(value);
+  done.add(value);
+  return found;
 }
 
 function duplicateKey(text: string, range: readonly [number, number]): string {
