@@ -45,6 +45,8 @@ export async function createVolume(
     if (judged.verdict === "resume") await removeHalfMade(provider, context, pool, inputs.name);
     await removeVolumes(provider, pool, stale);
     return await fill(provider, context, pool, inputs, marker, content);
+  } catch (error) {
+    throw await spaceError(provider, pool, error);
   } finally {
     await content?.close();
     provider.cache.volumes.invalidate(pool.name);
@@ -167,7 +169,7 @@ async function fill(
   } catch (error) {
     const left = await removeVolumes(provider, pool, made);
     for (const text of left) context.logger.warning(text);
-    throw await spaceError(provider, pool, error);
+    throw error;
   }
 }
 
