@@ -18,7 +18,7 @@ export async function up(context: Context): Promise<number> {
   }
   report.line();
   const outputs = readLabOutputs(await stackOutputs(session));
-  for (const line of renderLab(outputs, { state: layout.folder, file: layout.stackFile })) report.line(line);
+  for (const line of renderLab(outputs, layout.folder)) report.line(line);
   return 0;
 }
 

@@ -40,7 +40,7 @@ export function readLabOutputs(outputs: Record<string, unknown>): LabOutputs {
 }
 
 /** What a person sees at the end of `up`. */
-export function renderLab(lab: LabOutputs, places: { state: string; file: string }): string[] {
+export function renderLab(lab: LabOutputs, stateFolder: string): string[] {
   const lines: string[] = [];
   if (lab.nodes.length > 0) {
     const rows = lab.nodes.map((node) => [
@@ -49,7 +49,8 @@ export function renderLab(lab: LabOutputs, places: { state: string; file: string
       node.state || node.role || "-",
       node.reason,
     ]);
-    lines.push(...textTable(["node", "address", "SLURM state", "reason"], rows), "");
+    const reason = lab.nodes.some((node) => node.reason !== "") ? ["reason"] : [];
+    lines.push(...textTable(["node", "address", "SLURM state", ...reason], rows), "");
   }
   if (lab.partitions.length > 0) lines.push(`Partitions: ${lab.partitions.join(", ")}`);
   if (lab.job !== undefined && lab.job.trim() !== "") {
@@ -60,7 +61,7 @@ export function renderLab(lab: LabOutputs, places: { state: string; file: string
   if (lab.sshCommand !== undefined) lines.push(`            ${lab.sshCommand}`);
   lines.push("Change:     edit the cluster file, then npm run preview and npm run up");
   lines.push("Remove:     npm run down");
-  lines.push(`State:      ${places.state} (back this folder up)`);
+  lines.push(`State:      ${stateFolder} (back this folder up)`);
   return lines;
 }
 

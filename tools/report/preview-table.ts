@@ -152,10 +152,11 @@ export function renderPreview(summary: PreviewSummary, width: number): string[] 
   }
   const touched = summary.machines.filter((machine) => machine.effect !== "none").length;
   const total = summary.machines.length;
+  const others = summary.others.length;
   lines.push(
-    touched === 0 && summary.others.length === 0
+    touched === 0 && others === 0
       ? "Nothing changes."
-      : `${touched} of ${total} machine${total === 1 ? "" : "s"} and ${summary.others.length} other resources change.`,
+      : `${touched} of ${total} machine${total === 1 ? "" : "s"} and ${others} other resource${others === 1 ? "" : "s"} change.`,
   );
   return lines;
 }
