@@ -61,10 +61,9 @@ function parse(text: string): { document: ParsedDocument } | { problems: Problem
     return { problems };
   }
   const data: unknown = document.toJS({ maxAliasCount: MAX_ALIAS_COUNT });
-  if (containsItself(data)) {
-    return {
-      problems: [{ ...START, path: "", reason: "an alias refers to the map or list that it stands in" }],
-    };
+  if (endless(data)) {
+    const reason = `nested more than ${MAX_DEPTH} deep, or an alias refers to the map or list that it stands in`;
+    return { problems: [{ ...START, path: "", reason }] };
   }
   const resolve = (node: unknown): Node | undefined => {
     if (isAlias(node)) return resolve(node.resolve(document));
