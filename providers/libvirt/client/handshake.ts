@@ -29,6 +29,7 @@ export async function openConnection(options: HandshakeOptions, signal: AbortSig
     const connection = new Connection(socket, options);
     const abort = () => connection.close("it was not ready in time");
     either.addEventListener("abort", abort, { once: true });
+    if (either.aborted) abort();
     try {
       await shakeHands(connection, options);
       return connection;

@@ -40,7 +40,8 @@ export function sshArguments(target: SshTarget, localSocket: string, connectTime
   return [
     ...["-N", "-T", "-L", `${localSocket}:${target.socket}`],
     ...option("BatchMode=yes"),
-    ...option("ExitOnForwardFailure=yes"),
+    // The user's configuration may forward ports that another session holds; ours is seen to work or not.
+    ...option("ExitOnForwardFailure=no"),
     ...option("StreamLocalBindMask=0177"),
     ...option(`ConnectTimeout=${Math.max(1, Math.ceil(connectTimeoutMs / 1000))}`),
     ...option("ServerAliveInterval=10"),
@@ -50,7 +51,7 @@ export function sshArguments(target: SshTarget, localSocket: string, connectTime
     ...option("ControlPath=none"),
     ...option("ForwardAgent=no"),
     ...option("ForwardX11=no"),
-    ...option("ForkAfterAuthentication=no"),
+    ...option("RemoteCommand=none"),
     ...option("ClearAllForwardings=no"),
     ...(target.user === undefined ? [] : ["-l", target.user]),
     ...(target.port === undefined ? [] : ["-p", String(target.port)]),
@@ -106,7 +107,9 @@ async function openTunnel(
   diagnostics: DiagnosticTail,
   signal: AbortSignal,
 ): Promise<Tunnel> {
-  const directory = await mkdtemp(join(tmpdir(), "hyperlab-ssh-"));
+  // The path of a socket may have 107 bytes: a long temporary directory leaves no room.
+  const base = Buffer.byteLength(tmpdir()) > 70 ? "/tmp" : tmpdir();
+  const directory = await mkdtemp(join(base, "hyperlab-ssh-"));
   await chmod(directory, 0o700);
   diagnostics.clear();
   const socket = join(directory, "libvirt-sock");

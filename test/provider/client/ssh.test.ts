@@ -6,25 +6,29 @@ import { tmpdir } from "node:os";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { createLibvirtClient, type LibvirtClient } from "../../../providers/libvirt/client/index.ts";
 import { type OwnLibvirtd, startOwnLibvirtd } from "../../support/libvirtd.ts";
-import { freePort, type OwnSshd, startOwnSshd } from "../../support/sshd.ts";
+import { type OwnSshHost, startOwnSshHost } from "../../support/ssh-host.ts";
+import { freePort } from "../../support/sshd.ts";
 import { waitFor } from "../../support/wait.ts";
 
 let daemon: OwnLibvirtd;
-let sshd: OwnSshd;
+let sshd: OwnSshHost;
 let client: LibvirtClient | undefined;
-const pathBefore = process.env.PATH;
+const before = { path: process.env.PATH, temporary: process.env.TMPDIR };
 
 beforeAll(async () => {
   daemon = await startOwnLibvirtd();
-  sshd = await startOwnSshd();
+  sshd = await startOwnSshHost();
   process.env.PATH = sshd.path;
+  process.env.TMPDIR = daemon.directory;
 });
 afterEach(async () => {
   await client?.close();
   client = undefined;
 });
 afterAll(async () => {
-  process.env.PATH = pathBefore;
+  process.env.PATH = before.path;
+  if (before.temporary === undefined) delete process.env.TMPDIR;
+  else process.env.TMPDIR = before.temporary;
   await sshd?.stop();
   await daemon?.stop();
 });
@@ -75,9 +79,9 @@ describe("over ssh", () => {
   it("an ssh that dies is started again", async () => {
     client = createLibvirtClient(uri());
     await client.getType();
-    const [before] = await tunnels();
+    const [old] = await tunnels();
     await sshd.dropSessions();
-    await waitFor("end of the old ssh", async () => !(await tunnels()).includes(before ?? ""));
+    await waitFor("end of the old ssh", async () => !(await tunnels()).includes(old ?? ""));
     expect(await client.getType()).toBe("QEMU");
   });
 

@@ -9,6 +9,7 @@ import {
   type StorageVolRef,
 } from "../../../providers/libvirt/client/index.ts";
 import { type OwnLibvirtd, startOwnLibvirtd } from "../../support/libvirtd.ts";
+import { waitFor } from "../../support/wait.ts";
 
 const mebibyte = 1024 * 1024;
 
@@ -141,6 +142,23 @@ describe("volumes", () => {
     expect(await digestOf(vol)).toEqual({ sha256: digest(content(bytes, 1)), bytes });
     expect(peak).toBeLessThan(16 * mebibyte);
     await client.storageVolDelete(vol);
+  });
+
+  it("a source that pauses for longer than keep-alive allows silence", async () => {
+    const patient = createLibvirtClient(daemon.qemuUri, { keepAliveIntervalMs: 20, keepAliveCount: 2 });
+    try {
+      const vol = await client.storageVolCreateXml(pool, volumeXml("slow.raw", mebibyte));
+      async function* slow(): AsyncGenerator<Uint8Array> {
+        yield* content(300_000, 1);
+        const silentUntil = performance.now() + 400;
+        await waitFor("end of the pause", () => performance.now() > silentUntil);
+        yield* content(mebibyte - 300_000, 2);
+      }
+      expect(await patient.storageVolUpload(vol, slow())).toBe(mebibyte);
+      await client.storageVolDelete(vol);
+    } finally {
+      await patient.close();
+    }
   });
 
   it("parts of a volume", async () => {

@@ -30,6 +30,8 @@ export interface Peer {
   send(bytes: Uint8Array): void;
   reply(call: Message, payload: Uint8Array, changed?: Partial<MessageHeader>): void;
   hangUp(): void;
+  /** Bytes that were sent and that the client has not taken yet. */
+  unread(): number;
 }
 
 export type Script = (call: Message, peer: Peer) => void;
@@ -73,6 +75,7 @@ function serve(socket: Socket, connection: number, script: Script, greeting: Gre
     reply: (call, payload, changed) =>
       void socket.write(encodeMessage({ ...replyTo(call), ...changed }, payload)),
     hangUp: () => socket.destroy(),
+    unread: () => socket.writableLength,
   };
   socket.on("data", (chunk: Buffer) => {
     for (const message of decoder.push(chunk)) {
@@ -109,3 +112,16 @@ export function xdr(write: (writer: XdrWriter) => void): Uint8Array {
 }
 
 export const text = (value: string): Uint8Array => xdr((writer) => writer.string(value));
+
+/** Payload of an answer that is an error. */
+export const errorPayload = (code: number, message: string) =>
+  xdr((writer) => {
+    writer.int(code);
+    writer.int(10);
+    writer.optional(message, (to, value) => to.string(value));
+    writer.int(2);
+    for (let index = 0; index < 4; index++) writer.bool(false);
+    writer.int(0);
+    writer.int(0);
+    writer.bool(false);
+  });

@@ -1,0 +1,54 @@
+import { chmod, mkdir, readFile, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { Sshd } from "./sshd.ts";
+
+/** An sshd of a test's own, and an ssh that finds it under a name of its own configuration. */
+export interface OwnSshHost {
+  /** Name of the host in the configuration that `path` makes ssh use. */
+  readonly host: string;
+  /** Value for PATH: its first directory has an ssh that reads our configuration file instead of the user's. */
+  readonly path: string;
+  /** Ends the sessions that are open; new ones are served. */
+  dropSessions(): Promise<void>;
+  stop(): Promise<void>;
+}
+
+export async function startOwnSshHost(): Promise<OwnSshHost> {
+  const sshd = await Sshd.start();
+  const host = "hyperlab-test-host";
+  const inFolder = (name: string) => join(sshd.folder, name);
+  await chmod(inFolder("client"), 0o600);
+  await writeFile(inFolder("known_hosts"), `[127.0.0.1]:${sshd.port} ${sshd.hostKey}\n`);
+  await writeFile(inFolder("ssh_config"), configuration(sshd, host));
+  await mkdir(inFolder("bin"));
+  await writeFile(inFolder("bin/ssh"), `#!/bin/sh\nexec /usr/bin/ssh -F "${inFolder("ssh_config")}" "$@"\n`);
+  await chmod(inFolder("bin/ssh"), 0o755);
+  return {
+    host,
+    path: `${inFolder("bin")}:${process.env.PATH ?? ""}`,
+    dropSessions: () => dropSessions(inFolder("pid")),
+    stop: async () => {
+      await dropSessions(inFolder("pid"));
+      await sshd.stop();
+    },
+  };
+}
+
+function configuration(sshd: Sshd, host: string): string {
+  return `Host ${host}
+  HostName 127.0.0.1
+  Port ${sshd.port}
+  IdentityFile ${sshd.folder}/client
+Host *
+  IdentitiesOnly yes
+  UserKnownHostsFile ${sshd.folder}/known_hosts
+  GlobalKnownHostsFile /dev/null
+`;
+}
+
+/** sshd has one child for each session. */
+async function dropSessions(pidFile: string): Promise<void> {
+  const pid = (await readFile(pidFile, "utf8")).trim();
+  const children = await readFile(`/proc/${pid}/task/${pid}/children`, "utf8");
+  for (const child of children.split(" ").map(Number)) if (child > 1) process.kill(child, "SIGTERM");
+}
