@@ -2,8 +2,7 @@
 import { type ChildProcess, execFileSync, spawn } from "node:child_process";
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { mkdtemp } from "node:fs/promises";
-import { createServer } from "node:net";
-import { connect } from "node:net";
+import { connect, createServer } from "node:net";
 import { tmpdir, userInfo } from "node:os";
 import { join } from "node:path";
 import { waitFor } from "./wait.ts";
@@ -12,6 +11,10 @@ export interface SshdOptions {
   /** Further lines of sshd_config; the first of a keyword counts. */
   readonly config?: readonly string[];
   readonly port?: number;
+  /** Names of variables that clients may set. Default `TEST_* PULUMI_COMMAND_*`. */
+  readonly acceptEnv?: string;
+  /** Program of the sftp subsystem. Default internal-sftp. */
+  readonly sftp?: string;
   /** Start later with `start`. Default: at once. */
   readonly stopped?: boolean;
 }
@@ -24,7 +27,9 @@ export function freePort(): Promise<number> {
     server.listen(0, "127.0.0.1", () => {
       const address = server.address();
       server.close(() =>
-        typeof address === "object" && address !== null ? resolve(address.port) : reject(new Error("no port")),
+        typeof address === "object" && address !== null
+          ? resolve(address.port)
+          : reject(new Error("no port")),
       );
     });
   });
@@ -78,8 +83,8 @@ export class Sshd {
       "StrictModes no",
       "UsePAM no",
       "MaxStartups 100",
-      "Subsystem sftp internal-sftp",
-      "AcceptEnv TEST_* PULUMI_COMMAND_*",
+      `Subsystem sftp ${options.sftp ?? "internal-sftp"}`,
+      `AcceptEnv ${options.acceptEnv ?? "TEST_* PULUMI_COMMAND_*"}`,
     ];
     writeFileSync(join(folder, "sshd_config"), `${config.join("\n")}\n`);
     const sshd = new Sshd(folder, port);
@@ -99,7 +104,11 @@ export class Sshd {
     child.stderr.on("data", (chunk: Buffer) => {
       text += chunk.toString();
     });
-    await waitFor(`sshd on port ${this.port} (${text})`, () => this.#answers(), 20);
+    const answers = () => {
+      if (child.exitCode === null) return this.#answers();
+      throw new Error(`sshd ended with ${child.exitCode}: ${text}`);
+    };
+    await waitFor(`answer of sshd on port ${this.port}`, answers, 20);
   }
 
   #answers(): Promise<boolean> {

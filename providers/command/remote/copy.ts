@@ -53,8 +53,8 @@ export async function copyToRemote(
   session.client.on("error", () => {});
   try {
     const files = await RemoteFiles.open(session.client, session.name);
-    const there = await files.kind(remotePath);
     await makeDirectories(files, posix.dirname(remotePath));
+    const there = await files.kind(remotePath);
     if (!("path" in source)) await copyText(files, source.text, remotePath, there === "directory");
     else if (local === "directory") await copyTree(context, files, source.path, remotePath);
     else {

@@ -26,13 +26,20 @@ export async function runRemote(
   const session = await connect(context, inputs.connection);
   try {
     const collector = new OutputCollector(inputs.logging, context.logger.output, mask);
-    const channel = await start(context, session, command, inputs, previous);
-    const end = await finish(context, session, channel, inputs.stdin, collector);
+    const running = await start(context, session, command, inputs, previous, collector);
+    const end = await finish(context, session, running, collector);
     if (end !== undefined) throw new ProviderError(failureText(end, command, collector, mask));
     return collector.output();
   } finally {
     session.close();
   }
+}
+
+interface Running {
+  readonly channel: ClientChannel;
+  /** Why the command did not end well, or undefined. */
+  readonly ended: Promise<string | undefined>;
+  readonly closed: Promise<void>;
 }
 
 function start(
@@ -41,7 +48,8 @@ function start(
   command: CommandText,
   inputs: RemoteInputs,
   previous: CommandOutput | undefined,
-): Promise<ClientChannel> {
+  collector: OutputCollector,
+): Promise<Running> {
   const { environment } = inputs;
   const variables = { ...previousOutput(inputs, previous, context.logger), ...environment };
   setEnvironment(session.client, variables, (name) => {
@@ -56,7 +64,8 @@ function start(
     session.client.once("error", reject);
     session.client.exec(command.text, (error, channel) => {
       session.client.removeListener("error", reject);
-      if (error === undefined) resolve(channel);
+      // Listeners must be there before this turn ends: a fast command's exit may be in the same packet.
+      if (error === undefined) resolve(follow(session, channel, inputs.stdin, collector));
       else reject(error instanceof ProviderError ? error : cannotRun(session, error));
     });
   });
@@ -66,15 +75,12 @@ function cannotRun(session: Session, error: Error): ProviderError {
   return new ProviderError(`${session.name} does not run the command: ${error.message}`);
 }
 
-/** Why the command did not end well, or undefined. */
-async function finish(
-  context: CallContext,
+function follow(
   session: Session,
   channel: ClientChannel,
   stdin: string | undefined,
   collector: OutputCollector,
-): Promise<string | undefined> {
-  const stopWatching = endOnAbort(channel, session, context.signal);
+): Running {
   const closed = new Promise<void>((resolve) => channel.once("close", resolve));
   const ended = new Promise<string | undefined>((resolve) => {
     let failure = `the connection to ${session.name} was lost while the command ran; it may still be running there`;
@@ -90,6 +96,16 @@ async function finish(
   // A command need not read its input.
   channel.on("error", () => {});
   channel.end(stdin ?? "");
+  return { channel, ended, closed };
+}
+
+async function finish(
+  context: CallContext,
+  session: Session,
+  { channel, ended, closed }: Running,
+  collector: OutputCollector,
+): Promise<string | undefined> {
+  const stopWatching = endOnAbort(channel, session, context.signal);
   const end = await ended;
   if (!(await collector.rest(closed))) context.logger.warning(streamsHeldOpen);
   stopWatching();
@@ -103,12 +119,28 @@ function endOf(code: number | null, signal: string | undefined): string | undefi
   return code === null ? `signal: ${signal ?? "unknown"}` : `exit status ${code}`;
 }
 
-/** Signals the remote process group, and closes the connection when that does not help. */
+/**
+ * Signals the groups of the other commands of this connection. sshd refuses signal requests of root's sessions; a
+ * second command of the same connection has the same parent and can do it itself. Only under OpenSSH, which has one
+ * process per connection: elsewhere the siblings may be somebody else's.
+ */
+const signalSiblings = (name: string) =>
+  "ps -A -o pid= -o ppid= | while read -r pid parent; do " +
+  `[ "$parent" = "$PPID" ] && [ "$pid" != "$$" ] && kill -${name} -- "-$pid"; done`;
+
+/** Ends the remote process group, and closes the connection when that does not help. */
 function endOnAbort(channel: ClientChannel, session: Session, signal: AbortSignal): () => void {
   const timers: NodeJS.Timeout[] = [];
+  const end = (name: string) => {
+    channel.signal(name);
+    // Best effort: whatever it answers, the connection is closed in the end.
+    session.client.exec(signalSiblings(name), (error, helper) => {
+      if (error === undefined) helper.on("error", () => {}).resume();
+    });
+  };
   const onAbort = () => {
-    channel.signal("TERM");
-    timers.push(setTimeout(() => channel.signal("KILL"), graceMilliseconds));
+    end("TERM");
+    timers.push(setTimeout(() => end("KILL"), graceMilliseconds));
     timers.push(setTimeout(() => session.client.destroy(), 2 * graceMilliseconds));
   };
   if (signal.aborted) onAbort();
