@@ -1,0 +1,120 @@
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { homedir, tmpdir } from "node:os";
+import { join } from "node:path";
+import { projectRoot } from "../../../tools/paths.ts";
+import { type ClusterShape, clusterFile } from "./cluster-file.ts";
+import { type Ended, must, run } from "./program.ts";
+
+const STACK = "e2e";
+
+/** One line of `npm run preview -- --json`. */
+export interface MachineLine {
+  readonly name: string;
+  readonly effect: string;
+  readonly why: string;
+  readonly note: string;
+}
+
+/**
+ * A lab of its own that is worked with as its user would: cluster file, `npm run` commands, ssh. State, keys and files
+ * live in a folder of the test. With HYPERLAB_E2E_FOLDER set, the lab is kept there between runs, so that one scenario
+ * can be repeated.
+ */
+export class LabUnderTest {
+  readonly name = STACK;
+  readonly folder: string;
+  readonly kept: boolean;
+  readonly #env: NodeJS.ProcessEnv;
+
+  constructor() {
+    const kept = process.env.HYPERLAB_E2E_FOLDER;
+    this.kept = kept !== undefined && kept !== "";
+    this.folder = this.kept && kept !== undefined ? kept : mkdtempSync(join(tmpdir(), "hyperlab-e2e-"));
+    this.#env = {
+      ...process.env,
+      XDG_CACHE_HOME: process.env.XDG_CACHE_HOME || join(homedir(), ".cache"),
+      XDG_STATE_HOME: join(this.folder, "state"),
+      HYPERLAB_STACK: STACK,
+      CI: "true",
+    };
+  }
+
+  /** Makes the user's key and the stack's settings. */
+  async prepare(): Promise<void> {
+    const project = join(this.folder, "state", "hyperlab", "project");
+    mkdirSync(project, { recursive: true });
+    const stackFile = join(project, `Pulumi.${STACK}.yaml`);
+    if (!existsSync(stackFile)) writeFileSync(stackFile, `config:\n  hyperlab:file: ${this.clusterFile}\n`);
+    if (!existsSync(this.key)) await must("ssh-keygen", ["-q", "-t", "ed25519", "-N", "", "-f", this.key]);
+  }
+
+  get clusterFile(): string {
+    return join(this.folder, "lab.yaml");
+  }
+
+  get key(): string {
+    return join(this.folder, "id_ed25519");
+  }
+
+  /** Writes the cluster file in another shape. */
+  declare(shape: ClusterShape): void {
+    writeFileSync(
+      this.clusterFile,
+      clusterFile(STACK, readFileSync(`${this.key}.pub`, "utf8").trim(), shape),
+    );
+  }
+
+  npm(script: string, ...args: string[]): Promise<Ended> {
+    return run("npm", ["run", "--silent", script, "--", ...args], { cwd: projectRoot(), env: this.#env });
+  }
+
+  /** `npm run up`, which must succeed. */
+  async up(): Promise<string> {
+    const ended = await this.npm("up");
+    if (ended.code !== 0)
+      throw new Error(`npm run up ended with ${ended.code}:\n${ended.output.slice(-12_000)}`);
+    return ended.output;
+  }
+
+  /** What `npm run preview` says of each machine, by name. */
+  async preview(): Promise<ReadonlyMap<string, MachineLine>> {
+    const text = await must("npm", ["run", "--silent", "preview", "--", "--json"], {
+      cwd: projectRoot(),
+      env: this.#env,
+    });
+    const { machines }: { machines: MachineLine[] } = JSON.parse(text.slice(text.indexOf("{\n")));
+    return new Map(machines.map((machine) => [machine.name, machine]));
+  }
+
+  async down(): Promise<void> {
+    const ended = await this.npm("down", "--yes");
+    if (ended.code !== 0)
+      throw new Error(`npm run down ended with ${ended.code}:\n${ended.output.slice(-8000)}`);
+  }
+
+  /** Removes the folder of the test; the lab itself must be gone. */
+  remove(): void {
+    rmSync(this.folder, { recursive: true, force: true });
+  }
+
+  /** Runs a shell command as the ordinary user on the controller; it must succeed. */
+  ssh(command: string): Promise<string> {
+    const config = join(this.folder, "state", "hyperlab", "ssh", STACK, "config");
+    const options = ["-F", config, "-i", this.key, "-o", "BatchMode=yes", "-o", "ConnectTimeout=30"];
+    return must("ssh", [...options, `${STACK}-controller`, command]);
+  }
+
+  /** Logs in once by `npm run ssh`, which writes the client configuration that `ssh` uses. */
+  async openSsh(): Promise<void> {
+    const agentless = { ...this.#env, HOME: this.#homeWithKey() };
+    await must("npm", ["run", "--silent", "ssh", "--", "true"], { cwd: projectRoot(), env: agentless });
+  }
+
+  #homeWithKey(): string {
+    const home = join(this.folder, "home");
+    const ssh = join(home, ".ssh");
+    mkdirSync(ssh, { recursive: true, mode: 0o700 });
+    writeFileSync(join(ssh, "config"), `IdentityFile ${this.key}\n`, { mode: 0o600 });
+    return home;
+  }
+}
