@@ -1,0 +1,328 @@
+/** Builds a golden image: Debian packages into a tree, the tree into a disk that boots by itself. No mounts, no loop devices. */
+import { createHash } from "node:crypto";
+import {
+  chmod,
+  copyFile,
+  mkdir,
+  mkdtemp,
+  open,
+  readdir,
+  readFile,
+  rename,
+  rm,
+  stat,
+  statfs,
+  writeFile,
+} from "node:fs/promises";
+import path from "node:path";
+import { writeDisk } from "./disk.ts";
+import { filesDigest, type GuestFile, guestFiles, imagesDirectory } from "./guest.ts";
+import { acquireLock } from "./lock.ts";
+import { type AptSource, hostMirror, sourceLines } from "./mirror.ts";
+import { type Progress, run, stderrProgress } from "./process.ts";
+import { canonicalRecipe, imagePath, manifestPath, type Recipe, recipeId, recipeProblems } from "./recipe.ts";
+
+/** Result of a build, printed as one JSON line. */
+export interface BuiltImage {
+  /** Identity of the recipe. */
+  readonly id: string;
+  /** The qcow2 file. */
+  readonly path: string;
+  /** SHA-256 over the resolved packages with versions. */
+  readonly packagesSha256: string;
+  /** Size of the file. */
+  readonly sizeBytes: number;
+}
+
+interface Manifest extends BuiltImage {
+  readonly recipe: unknown;
+  readonly packages: readonly string[];
+}
+
+export interface BuildOptions {
+  /** Where the image and its manifest go; made when missing. */
+  readonly outputDirectory: string;
+  readonly signal?: AbortSignal;
+  readonly progress?: Progress;
+}
+
+/** Programs of the host and the Debian packages that have them. */
+const tools: Readonly<Record<string, string>> = {
+  mmdebstrap: "mmdebstrap",
+  tar: "tar",
+  mformat: "mtools",
+  mcopy: "mtools",
+  mke2fs: "e2fsprogs",
+  sfdisk: "fdisk",
+  "qemu-img": "qemu-utils",
+};
+
+const keyrings = [
+  "/usr/share/keyrings/debian-archive-keyring.gpg",
+  "/usr/share/keyrings/debian-archive-keyring.pgp",
+];
+
+/** The helper programs live in sbin, which an ordinary user's PATH leaves out. */
+const searchPath = `${process.env["PATH"] ?? ""}:/usr/local/sbin:/usr/sbin:/sbin:/usr/bin:/bin`;
+
+async function exists(file: string): Promise<boolean> {
+  return stat(file).then(
+    () => true,
+    () => false,
+  );
+}
+
+async function checkTools(): Promise<string> {
+  const missing = new Set<string>();
+  for (const [tool, debianPackage] of Object.entries(tools)) {
+    const places = searchPath.split(":").filter((directory) => directory !== "");
+    const found = await Promise.all(places.map((directory) => exists(path.join(directory, tool))));
+    if (!found.includes(true)) missing.add(debianPackage);
+  }
+  const present = await Promise.all(keyrings.map(exists));
+  const keyring = keyrings[present.indexOf(true)];
+  if (keyring === undefined) missing.add("debian-archive-keyring");
+  if (missing.size > 0 || keyring === undefined) {
+    const names = [...missing].sort().join(" ");
+    throw new Error(
+      `Programs for building images are missing on this machine. Install them: apt-get install ${names}`,
+    );
+  }
+  return keyring;
+}
+
+async function checkSpace(directory: string): Promise<void> {
+  const needed = 4 * 1024 ** 3;
+  const space = await statfs(directory);
+  const free = space.bavail * space.bsize;
+  if (free >= needed) return;
+  const gibibytes = (bytes: number) => (bytes / 1024 ** 3).toFixed(1);
+  throw new Error(
+    `Building an image needs ${gibibytes(needed)} GiB in ${directory}, where ${gibibytes(free)} GiB are free. Free space there or choose another directory with --output.`,
+  );
+}
+
+async function readSources(): Promise<{ distribution: string; sources: AptSource[] }> {
+  const text = (file: string) => readFile(file, "utf8").catch(() => "");
+  const distribution = /^ID="?([a-z]+)"?$/m.exec(await text("/etc/os-release"))?.[1] ?? "";
+  const parts = await readdir("/etc/apt/sources.list.d").catch(() => [] as string[]);
+  const names = ["/etc/apt/sources.list", ...parts.sort().map((name) => `/etc/apt/sources.list.d/${name}`)];
+  return {
+    distribution,
+    sources: await Promise.all(names.map(async (name) => ({ name, text: await text(name) }))),
+  };
+}
+
+/** A tar archive with the files, owned by root, independent of the checkout's owners and bits. */
+async function writeTar(work: string, name: string, files: readonly GuestFile[]): Promise<void> {
+  const stage = path.join(work, `${name}.stage`);
+  await mkdir(stage);
+  for (const file of files) {
+    const target = path.join(stage, file.path);
+    await mkdir(path.dirname(target), { recursive: true, mode: 0o755 });
+    await writeFile(target, file.content);
+    await chmod(target, file.mode);
+  }
+  const list = path.join(work, `${name}.list`);
+  await writeFile(list, files.map((file) => `${file.path.slice(1)}\0`).join(""));
+  const owner = ["--owner=0", "--group=0", "--numeric-owner", "--mtime=@0", "--no-recursion"];
+  await run("tar", ["-C", stage, ...owner, "-cf", path.join(work, name), "--null", "-T", list]);
+}
+
+const shellQuote = (text: string): string => `'${text.replaceAll("'", "'\\''")}'`;
+
+interface Build {
+  readonly recipe: Recipe;
+  readonly id: string;
+  readonly work: string;
+  readonly progress: Progress;
+  readonly signal?: AbortSignal;
+}
+
+async function stageInputs(build: Build): Promise<void> {
+  const files = guestFiles();
+  if (filesDigest(files) !== build.recipe.guest) {
+    throw new Error(
+      "The recipe names another version of the guest software than this release of hyperlab carries. Run the release that made the recipe, or make the recipe anew.",
+    );
+  }
+  const { recipe, work } = build;
+  await writeTar(work, "guest.tar", files);
+  const own = recipe.files.map((file) => ({
+    path: file.path,
+    content: file.content,
+    mode: file.mode ?? 0o644,
+  }));
+  await writeTar(work, "files.tar", own);
+  await writeFile(
+    path.join(work, "preset"),
+    [...recipe.enable.map((unit) => `enable ${unit}`), "disable *", ""].join("\n"),
+  );
+  await writeFile(path.join(work, "mask"), recipe.mask.map((unit) => `${unit}\n`).join(""));
+  for (const hook of ["essential.sh", "customize.sh"]) {
+    await copyFile(path.join(imagesDirectory(), "hooks", hook), path.join(work, hook));
+  }
+}
+
+/** Arguments that hide manuals and translations: they are a third of a small system. */
+const leanPackages = [
+  '--aptopt=Apt::Install-Recommends "false"',
+  "--dpkgopt=force-confold",
+  "--dpkgopt=path-exclude=/usr/share/man/*",
+  "--dpkgopt=path-exclude=/usr/share/info/*",
+  "--dpkgopt=path-exclude=/usr/share/locale/*",
+  "--dpkgopt=path-exclude=/usr/share/doc/*",
+  "--dpkgopt=path-include=/usr/share/doc/*/copyright",
+];
+
+async function installTree(build: Build, keyring: string, environment: NodeJS.ProcessEnv): Promise<void> {
+  const { recipe, work, progress } = build;
+  const { distribution, sources } = await readSources();
+  const hook = (name: string) => `sh ${shellQuote(path.join(work, name))} "$1" ${shellQuote(work)}`;
+  const args = [
+    `--mode=${process.geteuid?.() === 0 ? "root" : "unshare"}`,
+    "--variant=minbase",
+    `--architectures=${recipe.architecture}`,
+    `--include=${recipe.packages.join(",")}`,
+    `--keyring=${keyring}`,
+    ...leanPackages,
+    `--essential-hook=${hook("essential.sh")}`,
+    `--customize-hook=${hook("customize.sh")}`,
+    recipe.suite,
+    path.join(work, "tree"),
+    ...sourceLines(hostMirror(distribution, sources), recipe.suite),
+  ];
+  const onLine = (line: string) => {
+    const text = /^I: (.*)$/.exec(line)?.[1];
+    if (text !== undefined && !text.startsWith("success")) progress.detail(text);
+  };
+  await run("mmdebstrap", args, {
+    environment,
+    onLine,
+    ...(build.signal === undefined ? {} : { signal: build.signal }),
+  });
+}
+
+async function readManifest(file: string): Promise<Manifest | undefined> {
+  try {
+    return JSON.parse(await readFile(file, "utf8"));
+  } catch {
+    return undefined;
+  }
+}
+
+/** The finished image, when its file is there and has the size that its manifest says. */
+async function finished(directory: string, recipe: Recipe): Promise<BuiltImage | undefined> {
+  const manifest = await readManifest(manifestPath(directory, recipe));
+  const file = imagePath(directory, recipe);
+  const size = await stat(file).then(
+    (found) => found.size,
+    () => -1,
+  );
+  if (manifest === undefined || manifest.id !== recipeId(recipe) || manifest.sizeBytes !== size)
+    return undefined;
+  return { id: manifest.id, path: file, packagesSha256: manifest.packagesSha256, sizeBytes: size };
+}
+
+/** The tree of an unprivileged build belongs to other user ids; only their namespace can remove it. */
+async function removeWork(work: string): Promise<void> {
+  if (process.geteuid?.() !== 0 && (await exists(path.join(work, "tree")))) {
+    await run("mmdebstrap", ["--unshare-helper", "rm", "-rf", path.join(work, "tree")]).catch(() => "");
+  }
+  await rm(work, { recursive: true, force: true });
+}
+
+async function makeWork(directory: string, id: string): Promise<string> {
+  const root = process.geteuid?.() === 0;
+  const work = root ? path.join(directory, `.build-${id}`) : await mkdtemp(`/var/tmp/hyperlab-image-${id}-`);
+  if (root) {
+    await rm(work, { recursive: true, force: true });
+    await mkdir(work);
+  }
+  // Without root the builder's user ids differ from ours and need to enter and write.
+  await chmod(work, root ? 0o700 : 0o777);
+  return work;
+}
+
+async function buildInto(build: Build, directory: string): Promise<BuiltImage> {
+  const { recipe, work, progress } = build;
+  const environment = { ...process.env, PATH: searchPath, LC_ALL: "C.UTF-8", TMPDIR: work };
+  const keyring = await checkTools();
+  await checkSpace(work);
+  progress.step("preparing the guest software");
+  await stageInputs(build);
+  progress.step(`installing ${recipe.packages.length} packages and what they need (Debian ${recipe.suite})`);
+  await installTree(build, keyring, environment);
+  const draft = await writeDisk({ ...build, environment });
+  const packages = (await readFile(path.join(work, "packages"), "utf8")).trimEnd().split("\n");
+  const built: BuiltImage = {
+    id: build.id,
+    path: imagePath(directory, recipe),
+    packagesSha256: createHash("sha256").update(packages.join("\n")).digest("hex"),
+    sizeBytes: (await stat(draft)).size,
+  };
+  const manifest: Manifest = { ...built, recipe: JSON.parse(canonicalRecipe(recipe)), packages };
+  progress.step("storing the image");
+  await publish(draft, built.path, manifest, manifestPath(directory, recipe));
+  return built;
+}
+
+/** The manifest comes last: an image without one counts as not built. */
+async function publish(
+  draft: string,
+  image: string,
+  manifest: Manifest,
+  manifestFile: string,
+): Promise<void> {
+  const partial = `${image}.partial`;
+  try {
+    await rename(draft, partial).catch(() => copyFile(draft, partial));
+    const handle = await open(partial, "r+");
+    await handle.sync();
+    await handle.close();
+    await rm(manifestFile, { force: true });
+    await rename(partial, image);
+    await writeFile(`${manifestFile}.partial`, `${JSON.stringify(manifest, null, 1)}\n`);
+    await rename(`${manifestFile}.partial`, manifestFile);
+  } finally {
+    await rm(partial, { force: true });
+    await rm(`${manifestFile}.partial`, { force: true });
+  }
+}
+
+/**
+ * Build the image of a recipe, unless it is there.
+ * @throws Error when the recipe is wrong, a program is missing, or a step fails; nothing is left behind then
+ */
+export async function buildImage(recipe: Recipe, options: BuildOptions): Promise<BuiltImage> {
+  const problems = recipeProblems(recipe);
+  if (problems.length > 0)
+    throw new Error(`The recipe of the image has problems:\n  ${problems.join("\n  ")}`);
+  const directory = path.resolve(options.outputDirectory);
+  const ready = await finished(directory, recipe);
+  if (ready !== undefined) return ready;
+  const progress = options.progress ?? stderrProgress();
+  const id = recipeId(recipe);
+  try {
+    progress.step(`building image ${id}`);
+    await mkdir(directory, { recursive: true });
+    const release = await acquireLock(path.join(directory, `${id}.lock`), progress.step, options.signal);
+    try {
+      const meanwhile = await finished(directory, recipe);
+      if (meanwhile !== undefined) return meanwhile;
+      const work = await makeWork(directory, id);
+      try {
+        const signal = options.signal === undefined ? {} : { signal: options.signal };
+        const built = await buildInto({ recipe, id, work, progress, ...signal }, directory);
+        progress.step(`image ${id} is ready (${Math.round(built.sizeBytes / 1024 ** 2)} MiB)`);
+        return built;
+      } finally {
+        await removeWork(work);
+      }
+    } finally {
+      await release();
+    }
+  } finally {
+    progress.stop();
+  }
+}
