@@ -3,6 +3,7 @@ import type { CallContext } from "../../../plugin/types.ts";
 import { LibvirtError } from "../../client/errors.ts";
 import type { NetworkRef } from "../../client/types.ts";
 import type { ProviderContext } from "../../context.ts";
+import { networkDefinition } from "../../host.ts";
 import { isOurs } from "../../ownership/index.ts";
 import type { NetworkInputs } from "../inputs.ts";
 import { keptOf, liveChanges } from "./changes.ts";
@@ -16,7 +17,7 @@ export async function readFacts(
   context: CallContext,
   ref: NetworkRef,
 ): Promise<NetworkFacts & { readonly xml: string }> {
-  const xml = await provider.client.networkGetXmlDesc(ref, { inactive: true, signal: context.signal });
+  const xml = await networkDefinition(provider.client, ref, { signal: context.signal });
   return { ...parseNetwork(xml), xml };
 }
 

@@ -98,7 +98,10 @@ function ipElement(inputs: NetworkInputs, kept: Kept): XmlElement | undefined {
     const address = parseAddress(attribute(host, "ip") ?? "");
     return address === undefined || isHostOf(subnet, address);
   });
-  const dhcp = inputs.dhcpRange && element("dhcp", {}, [rangeElement(inputs.dhcpRange), ...inSubnet]);
+  const range = inputs.dhcpRange && rangeElement(inputs.dhcpRange);
+  // Reservations of domains keep DHCP on, for them alone, where no range is declared.
+  const dhcp =
+    range === undefined && inSubnet.length === 0 ? undefined : element("dhcp", {}, [range, ...inSubnet]);
   return element("ip", { address: formatAddress(subnet.address), prefix: subnet.prefix }, [dhcp]);
 }
 
