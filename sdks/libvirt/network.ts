@@ -50,6 +50,10 @@ export class Network extends pulumi.CustomResource {
      */
     declare public readonly name: pulumi.Output<string>;
     /**
+     * True where it was found stopped; the next update starts it.
+     */
+    declare public /*out*/ readonly stopped: pulumi.Output<boolean | undefined>;
+    /**
      * UUID of the network on the host.
      */
     declare public /*out*/ readonly uuid: pulumi.Output<string>;
@@ -84,11 +88,13 @@ export class Network extends pulumi.CustomResource {
             resourceInputs["mode"] = args?.mode;
             resourceInputs["name"] = args?.name;
             resourceInputs["generation"] = undefined /*out*/;
+            resourceInputs["stopped"] = undefined /*out*/;
             resourceInputs["uuid"] = undefined /*out*/;
         } else {
             resourceInputs["bridge"] = undefined /*out*/;
             resourceInputs["generation"] = undefined /*out*/;
             resourceInputs["name"] = undefined /*out*/;
+            resourceInputs["stopped"] = undefined /*out*/;
             resourceInputs["uuid"] = undefined /*out*/;
         }
         opts = pulumi.mergeOptions(utilities.resourceOptsDefaults(), opts);

@@ -42,6 +42,10 @@ export class Pool extends pulumi.CustomResource {
      */
     declare public /*out*/ readonly adopted: pulumi.Output<boolean | undefined>;
     /**
+     * True where the directory was made with the pool; it is removed with it if it is empty then.
+     */
+    declare public /*out*/ readonly built: pulumi.Output<boolean | undefined>;
+    /**
      * Name of the pool on the host. Example: `"lab"`. Change: replace.
      */
     declare public readonly name: pulumi.Output<string>;
@@ -49,6 +53,10 @@ export class Pool extends pulumi.CustomResource {
      * Absolute path of the directory on the libvirt host. It is made if it is missing, and removed with the pool only if it is empty. Example: `"/var/lib/libvirt/images/lab"`. Change: replace.
      */
     declare public readonly path: pulumi.Output<string>;
+    /**
+     * True where it was found stopped; the next update starts it.
+     */
+    declare public /*out*/ readonly stopped: pulumi.Output<boolean | undefined>;
     /**
      * UUID of the pool on the host.
      */
@@ -77,11 +85,15 @@ export class Pool extends pulumi.CustomResource {
             resourceInputs["path"] = args?.path;
             resourceInputs["type"] = args?.type;
             resourceInputs["adopted"] = undefined /*out*/;
+            resourceInputs["built"] = undefined /*out*/;
+            resourceInputs["stopped"] = undefined /*out*/;
             resourceInputs["uuid"] = undefined /*out*/;
         } else {
             resourceInputs["adopted"] = undefined /*out*/;
+            resourceInputs["built"] = undefined /*out*/;
             resourceInputs["name"] = undefined /*out*/;
             resourceInputs["path"] = undefined /*out*/;
+            resourceInputs["stopped"] = undefined /*out*/;
             resourceInputs["uuid"] = undefined /*out*/;
         }
         opts = pulumi.mergeOptions(utilities.resourceOptsDefaults(), opts);
