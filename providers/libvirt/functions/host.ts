@@ -50,7 +50,8 @@ async function readHost(provider: ProviderContext): Promise<PropertyMap> {
     cores: node.coresPerSocket,
     threads: node.threadsPerCore,
     numaNodes: node.numaNodes,
-    memoryMiB: Math.floor(node.memoryKiB / 1024),
+    // The kernel's count, where it is known: the other one is taken at boot and misses memory added later.
+    memoryMiB: Math.floor((memory?.total ?? node.memoryKiB) / 1024),
     freeMemoryMiB: memory === undefined ? undefined : freeMemoryMiB(memory),
     kvm: hasRunningKvm(domains) ? true : kvm.refused ? false : undefined,
     uefi,
