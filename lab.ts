@@ -1,4 +1,5 @@
 /** The Pulumi program: one cluster file, one lab, everything in one stack. */
+import "./lab/plain-stacks.ts";
 import * as pulumi from "@pulumi/pulumi";
 import { declareLab } from "./lab/declare-lab.ts";
 
