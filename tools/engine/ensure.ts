@@ -1,10 +1,17 @@
 import { existsSync } from "node:fs";
-import { copyFile, mkdir, mkdtemp, readdir, rename, rm } from "node:fs/promises";
+import { copyFile, mkdir, mkdtemp, readdir, rename, rm, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { projectRoot } from "../paths.ts";
 import { withFileLock } from "../process/file-lock.ts";
 import type { Reporter } from "../report/progress.ts";
-import { buildGoProgram, ENGINE, findGo, type GoProgram, NODE_LANGUAGE_HOST } from "./build-from-source.ts";
+import {
+  buildGoProgram,
+  ENGINE,
+  findGo,
+  type GoProgram,
+  launcher,
+  NODE_LANGUAGE_HOST,
+} from "./build-from-source.ts";
 import { downloadEngine, RELEASES, UnreachableError } from "./download.ts";
 import {
   askVersion,
@@ -15,6 +22,9 @@ import {
   languageHostFor,
 } from "./locate.ts";
 import { ENGINE_VERSION } from "./version.ts";
+
+/** Folder of the executables that are run through a launcher. */
+const LAUNCHED = "libexec";
 
 export interface EnsureOptions {
   /** Folder of hyperlab's caches. */
@@ -132,9 +142,19 @@ async function buildInto(
       await buildGoProgram(found.go, program, modules, temporary, (text) => step.detail(text));
       const built = join(temporary, program.name);
       if (program === ENGINE) await mustBeEngine(built);
-      await rename(built, join(folder, program.name));
+      await install(program, built, folder);
     }),
   );
+}
+
+/** Puts a program into its place, with its launcher last: then everything is there. */
+async function install(program: GoProgram, built: string, folder: string): Promise<void> {
+  const target = join(folder, program.name);
+  if (program.fixedArguments === undefined) return rename(built, target);
+  await mkdir(join(folder, LAUNCHED), { recursive: true });
+  await rename(built, join(folder, LAUNCHED, program.name));
+  await writeFile(`${built}.launcher`, launcher(program, LAUNCHED), { mode: 0o755 });
+  return rename(`${built}.launcher`, target);
 }
 
 /** Builds from a copy, so that no tool ever writes into the checkout. */

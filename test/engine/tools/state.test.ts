@@ -5,6 +5,7 @@ import { hostname } from "node:os";
 import { join } from "node:path";
 import { afterEach, describe, expect, it } from "vitest";
 import { checkpoint } from "../../../tools/engine/query.ts";
+import { projectRoot } from "../../../tools/paths.ts";
 import { Refusal } from "../../../tools/preflight/refusal.ts";
 import { processIsAlive } from "../../../tools/process/run.ts";
 import { prepareState } from "../../../tools/state/layout.ts";
@@ -165,10 +166,14 @@ describe("an interrupt", () => {
 
 describe("an engine that cannot run the program", () => {
   it("shows the program's error and where the whole output is", async () => {
-    project = await engineProject({ program: 'throw new Error("the cluster file is wrong");' });
+    const plainStacks = join(projectRoot(), "dist", "lab", "plain-stacks.js");
+    project = await engineProject({
+      program: `import "${plainStacks}";\nthrow new Error("the cluster file is wrong");`,
+    });
     const result = await project.run("up");
     expect(result.code).not.toBe(0);
     expect(project.shown()).toContain("the cluster file is wrong");
     expect(readFileSync(result.log, "utf8")).toContain("the cluster file is wrong");
-  });
+    // Without plain-stacks.ts Node needs a minute to print it.
+  }, 30_000);
 });
