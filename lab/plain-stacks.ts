@@ -5,4 +5,4 @@
  * `node_modules/@pulumi/resource.ts`. Node's coloured print of such an error (versions 20 to 24) appends the same text
  * until memory for one string is used up: every error of a program would take a minute to be shown.
  */
-delete Error.prepareStackTrace;
+Reflect.deleteProperty(Error, "prepareStackTrace");
