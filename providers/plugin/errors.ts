@@ -43,10 +43,13 @@ export class ProviderError extends Error {
 export interface PartialState {
   readonly id: string;
   readonly outputs: PropertyMap;
-  /** Inputs to record, where they differ from the requested ones. */
+  /**
+   * Inputs to record after a failed read. After a failed create or update the engine records the requested inputs whatever
+   * this says: the next diff must look at the state, or at what a read before it finds (`refreshBeforeUpdate`).
+   */
   readonly inputs?: PropertyMap;
-  /** Why the step failed, for people. */
-  readonly reasons: readonly string[];
+  /** Why the step failed, for people: the engine shows these and not the error's message. Default: the message. */
+  readonly reasons?: readonly string[];
   readonly refreshBeforeUpdate?: boolean;
 }
 
@@ -70,7 +73,7 @@ function partialMetadata(message: string, partial: PartialState): Metadata {
   detail.setId(partial.id);
   detail.setProperties(encodeProperties(partial.outputs));
   if (partial.inputs !== undefined) detail.setInputs(encodeProperties(partial.inputs));
-  detail.setReasonsList(partial.reasons.map(wellFormed));
+  detail.setReasonsList((partial.reasons ?? [message]).map(wellFormed));
   detail.setRefreshBeforeUpdate(partial.refreshBeforeUpdate ?? false);
   const packed = new anyPb.Any();
   packed.pack(detail.serializeBinary(), "pulumirpc.ErrorResourceInitFailed");

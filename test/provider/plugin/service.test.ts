@@ -176,7 +176,7 @@ describe("errors", () => {
 
 describe("large answers", () => {
   test("the details of an error may be larger than a header usually is", async () => {
-    const error = await wireError(plugin.client.create(urn, { path: "/a", content: "huge" }));
+    const error = await wireError(plugin.client.create(urn, { path: "/a", content: "huge 40000" }));
     expect(String(error.partial?.outputs.text).length).toBe(40_000);
   });
 });

@@ -99,12 +99,9 @@ export function tinyProvider(state: TinyState): PluginDefinition {
               reasons: ["no answer within 5 s"],
             });
           }
-          if (plain.content === "huge") {
-            throw new PartialFailure("huge", {
-              id,
-              outputs: { text: "x".repeat(40_000) },
-              reasons: ["huge"],
-            });
+          const huge = /^huge (\d+)$/.exec(String(plain.content))?.[1];
+          if (huge !== undefined) {
+            throw new PartialFailure("huge", { id, outputs: { text: "x".repeat(Number(huge)) } });
           }
           for (let line = 1; line <= 3; line++) context.logger.info(`line ${line}`);
           return { id, outputs, refreshBeforeUpdate: true };
