@@ -106,14 +106,9 @@ const enabledUnits = [
   "cloud-init-main.service",
   "cloud-init-network.service",
   "fstrim.timer",
-  "hyperlab-controller.service",
-  "hyperlab-knock.service",
-  "hyperlab-resume.service",
-  "hyperlab-self-drain.service",
   "hyperlab-setup.service",
   "nftables.service",
   "remote-fs.target",
-  "slurmd.service",
   "ssh.service",
   "systemd-networkd.service",
   "systemd-resolved.service",
@@ -125,16 +120,26 @@ const maskedUnits = [
   "cloud-init-hotplugd.socket",
   "e2scrub_reap.service",
   "getty@tty1.service",
+  "modprobe@configfs.service",
+  "modprobe@drm.service",
   "nfs-blkmap.service",
+  "proc-sys-fs-binfmt_misc.automount",
   "rpc-gssd.service",
   "rpc-statd-notify.service",
   "rpc-statd.service",
   "rpc-svcgssd.service",
   "rpcbind.service",
   "rpcbind.socket",
+  "serial-getty@ttyS0.service",
   "sshd-keygen.service",
+  "sys-kernel-config.mount",
+  "sys-kernel-debug.mount",
+  "sys-kernel-tracing.mount",
+  "systemd-binfmt.service",
   "systemd-networkd-persistent-storage.service",
+  "systemd-pstore.service",
   "systemd-update-utmp-runlevel.service",
+  "tmp.mount",
 ] as const;
 
 const kernelArguments = [
@@ -206,7 +211,7 @@ export function manifestPath(cacheDirectory: string, recipe: Recipe): string {
 }
 
 const packageName = /^[a-z0-9][a-z0-9+.-]+(:[a-z0-9]+)?(=[A-Za-z0-9.+~:-]+)?$/;
-const unitName = /^[A-Za-z0-9:_.@\\-]+\.(service|socket|timer|target|mount|path)$/;
+const unitName = /^[A-Za-z0-9:_.@\\-]+\.(service|socket|timer|target|mount|automount|path)$/;
 const kernelArgument = /^[!-~]+$/;
 
 /** Problems of a recipe, each with the value and what is allowed; empty when it can be built. */

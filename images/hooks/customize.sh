@@ -35,3 +35,6 @@ rm -rf "$root"/var/log/* "$root"/var/cache/debconf/*-old "$root"/var/lib/apt/lis
 install -d -m 2755 "$root/var/log/journal"
 install -d -o 64030 -g 64030 -m 0755 "$root/var/log/slurm"
 install -d -o 64031 -g 64031 -m 0750 "$root/var/log/mysql"
+
+# Everything is up to date: else the first boot rebuilds caches that are already there.
+touch "$root/usr" "$root/etc/.updated" "$root/var/.updated"

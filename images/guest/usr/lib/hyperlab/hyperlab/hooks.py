@@ -21,6 +21,11 @@ def programs(directory):
     return [path for path in paths if os.path.isfile(path) and os.access(path, os.X_OK)]
 
 
+def child_environment(environment, seconds):
+    """Hooks find our package although they lie in another directory."""
+    return {**environment, "HYPERLAB_SLICE_SECONDS": str(seconds), "PYTHONPATH": DIRECTORY}
+
+
 def run_all(kind, slice_seconds, environment):
     """Run the hooks of one kind within a time slice; return the exit code of the contract."""
     deadline = time.monotonic() + slice_seconds
@@ -28,7 +33,7 @@ def run_all(kind, slice_seconds, environment):
         left = max(1, int(deadline - time.monotonic()))
         try:
             # A hook ends by its slice; one that hangs is stopped, since the agent that called us waits for it.
-            done = subprocess.run([path], env={**environment, "HYPERLAB_SLICE_SECONDS": str(left)}, timeout=left + 20)
+            done = subprocess.run([path], env=child_environment(environment, left), timeout=left + 20)
         except subprocess.TimeoutExpired:
             print(f"{path} did not answer within {left + 20} s", flush=True)
             return NOT_YET

@@ -1,0 +1,347 @@
+"""The controller's part: SLURM's configuration and services around changes of machines."""
+
+import contextlib
+import fcntl
+import json
+import os
+import shutil
+import sys
+import time
+
+from hyperlab import accounts, bundle, database, document, drain, files, machine, seed, slurm, slurm_conf, state_disk, verify
+from hyperlab.process import Problem, run
+
+CONFIG = "/srv/hyperlab/config"
+SECRETS = f"{CONFIG}/secrets.json"
+DOCUMENT = f"{CONFIG}/document.json"
+BUNDLE = f"{CONFIG}/bundle.json"
+CLUSTER_KEY = "/etc/hyperlab/cluster_key"
+ACTIVE = "/var/lib/hyperlab/active.json"
+CONF_FILES = {"slurm.conf": "slurmConf", "cgroup.conf": "cgroupConf", "gres.conf": "gresConf"}
+START_SECONDS = 600
+
+
+def log(text):
+    print(text, file=sys.stderr, flush=True)
+
+
+def load_secrets():
+    secrets = files.read_json(SECRETS)
+    if not secrets:
+        raise Problem("The controller has no keys yet: run `controller secrets` first.")
+    return secrets
+
+
+def store_secrets(text):
+    """`secrets`: keep the keys on the state disk and put them where the services read them."""
+    parsed = document.parse_secrets(text)
+    state_disk.mount()
+    make_directories()
+    files.write_json(SECRETS, parsed)
+    changed = install_secrets(parsed)
+    if changed and os.path.exists(slurm.CONF) and slurm.answers():
+        apply_document(files.read_json(DOCUMENT), files.read_text(slurm.CONF))
+    return {"stored": True}
+
+
+def install_secrets(secrets):
+    files.write(CLUSTER_KEY, secrets["clusterSshKey"].rstrip("\n") + "\n", 0o600)
+    return files.write(slurm.JWKS, secrets["slurmJwks"], 0o600, slurm.SLURM_ID, slurm.SLURM_ID)
+
+
+def make_directories():
+    os.makedirs(CONFIG, mode=0o700, exist_ok=True)
+    os.chmod(CONFIG, 0o700)
+    os.makedirs("/srv/hyperlab/home", mode=0o755, exist_ok=True)
+    os.makedirs("/srv/hyperlab/slurmctld", mode=0o750, exist_ok=True)
+    shutil.chown("/srv/hyperlab/slurmctld", slurm.SLURM_ID, slurm.SLURM_ID)
+
+
+def apply_machine(wanted):
+    """Everything of the document that is not SLURM."""
+    machine.write_hosts(wanted["hosts"])
+    machine.open_to_cluster(wanted["network"]["subnet"])
+    accounts.apply(wanted["users"], wanted["groups"])
+    machine.authorize(wanted["users"])
+    serve_time(wanted["network"]["subnet"])
+    serve_homes(wanted)
+    make_homes(wanted["users"])
+
+
+def serve_time(subnet):
+    if files.write("/etc/chrony/conf.d/hyperlab.conf", f"allow {subnet}\nlocal stratum 10\n"):
+        run(["systemctl", "restart", "chrony.service"])
+
+
+def serve_homes(wanted):
+    exports = "/etc/exports.d/hyperlab.exports"
+    if wanted["home"]["kind"] == "nfs":
+        machine.mount_home(wanted["home"]["export"])
+        if files.remove(exports):
+            run(["exportfs", "-r"])
+        return
+    bind = """[Unit]
+Description=Homes of the cluster, on the state disk
+RequiresMountsFor=/srv/hyperlab
+
+[Mount]
+What=/srv/hyperlab/home
+Where=/home
+Type=none
+Options=bind
+"""
+    if machine.write_units({"home.mount": bind}):
+        machine.release_home()
+    options = "rw,sync,no_subtree_check,root_squash,sec=sys"
+    changed = files.write(exports, f"/srv/hyperlab/home {wanted['network']['subnet']}({options})\n")
+    run(["systemctl", "start", "home.mount", "nfs-server.service"])
+    if changed:
+        run(["exportfs", "-r"])
+
+
+def make_homes(users):
+    for user in users:
+        home = f"/home/{user['name']}"
+        if os.path.exists(home):
+            continue
+        try:
+            draft = f"/home/.hyperlab-{user['name']}"
+            shutil.rmtree(draft, ignore_errors=True)
+            shutil.copytree("/etc/skel", draft, symlinks=True)
+            for folder, _, names in os.walk(draft):
+                for name in ["", *names]:
+                    os.chown(os.path.join(folder, name), user["uid"], user["uid"], follow_symlinks=False)
+            os.chmod(draft, 0o700)
+            os.rename(draft, home)
+        except OSError as error:
+            # An export of somebody else may refuse root; its administrator makes the homes then.
+            log(f"the home of {user['name']} could not be made: {error}")
+
+
+def start_accounting(wanted, secrets):
+    database.start(secrets["databasePassword"])
+    text = document.slurmdbd_conf(wanted["slurmdbdConf"], secrets["databasePassword"])
+    changed = files.write("/etc/slurm/slurmdbd.conf", text, 0o600, slurm.SLURM_ID, slurm.SLURM_ID)
+    run(["systemctl", "restart" if changed else "start", "slurmdbd.service"])
+    wait_until("slurmdbd answers", lambda: try_quiet(["sacctmgr", "--noheader", "list", "cluster"]))
+
+
+def try_quiet(command):
+    try:
+        run(command, timeout=60)
+        return True
+    except Problem:
+        return False
+
+
+def wait_until(what, condition, seconds=START_SECONDS):
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            raise Problem(f"{what}: not within {seconds} s. Look at `journalctl -b` and /var/log/slurm on the controller.")
+        time.sleep(1)
+
+
+def write_conf(wanted, slurm_text):
+    texts = {name: wanted[field] for name, field in CONF_FILES.items()} | {"slurm.conf": slurm_text}
+    for name, text in texts.items():
+        path = f"/etc/slurm/{name}"
+        if text or name != "gres.conf":
+            files.write(path, text)
+        else:
+            files.remove(path)
+
+
+def active_digest():
+    names = [f"/etc/slurm/{name}" for name in CONF_FILES] + [slurm.JWKS]
+    return bundle.digest([files.read_text(name) for name in names])
+
+
+def apply_slurm(wanted, slurm_text):
+    """Bring SLURM to a configuration; a file that slurmctld refuses is taken back."""
+    previous = {name: files.read_text(f"/etc/slurm/{name}") for name in CONF_FILES}
+    write_conf(wanted, slurm_text)
+    state = {"digest": active_digest()}
+    if not slurm.answers():
+        start_slurmctld()
+    elif files.read_json(ACTIVE) != state:
+        try:
+            run(["scontrol", "reconfigure"], timeout=300)
+        except Problem as problem:
+            for name, text in previous.items():
+                files.write(f"/etc/slurm/{name}", text) if text else files.remove(f"/etc/slurm/{name}")
+            raise Problem(f"slurmctld refused the new configuration and keeps the old one. {problem}") from None
+        wait_until("slurmctld answers after its reconfiguration", slurm.answers)
+    files.write_json(ACTIVE, state)
+
+
+def start_slurmctld():
+    run(["systemctl", "reset-failed", "slurmctld.service"])
+    run(["systemctl", "start", "slurmctld.service"], timeout=START_SECONDS)
+    wait_until("slurmctld answers", slurm.answers)
+
+
+def publish(wanted, controller, jwks):
+    """Give the nodes what they need; the distributor takes it from here."""
+    content = bundle.make(wanted, controller, jwks)
+    nodes = [{key: entry[key] for key in ("name", "address", "hostKey")} for entry in wanted["nodes"]]
+    files.write_json(DOCUMENT, wanted)
+    files.write_json(BUNDLE, {"bundle": content, "digest": bundle.digest(content), "nodes": nodes})
+    run(["systemctl", "start", "hyperlab-distributor.service"])
+    run(["systemctl", "kill", "--signal=HUP", "hyperlab-distributor.service"])
+
+
+def with_leaving(wanted, active_text, stored):
+    """The document with the nodes that leave still in it, so that they stay served while they empty."""
+    names = {entry["name"] for entry in wanted["nodes"]}
+    active = set(slurm_conf.nodes(active_text))
+    kept = [entry for entry in (stored or {}).get("nodes", []) if entry["name"] in active - names]
+    return {**wanted, "nodes": [*wanted["nodes"], *kept]}
+
+
+def apply_document(wanted, slurm_text):
+    secrets = load_secrets()
+    controller = seed.load()["controller"]
+    state_disk.mount()
+    make_directories()
+    install_secrets(secrets)
+    log("users, names and homes")
+    apply_machine(wanted)
+    log("database and accounting")
+    start_accounting(wanted, secrets)
+    log("slurmctld")
+    apply_slurm(wanted, slurm_text)
+    ensure_associations(wanted["users"])
+    files.write(f"{CONFIG}/slurm.conf", slurm_text)
+    publish(wanted, controller, secrets["slurmJwks"])
+
+
+def ensure_associations(users):
+    """Every user has an account in the accounting database, so that limits can be set and enforced at any time."""
+    known = set(run(["sacctmgr", "--noheader", "--parsable2", "list", "user", "format=user"]).split())
+    missing = [name for name in ["slurm-test", *(user["name"] for user in users)] if name not in known]
+    if not missing:
+        return
+    have = run(["sacctmgr", "--noheader", "--parsable2", "list", "account", "format=account"]).split()
+    if "users" not in have:
+        run(["sacctmgr", "--immediate", "add", "account", "users", "description=users", "organization=users"])
+    run(["sacctmgr", "--immediate", "add", "user", f"name={','.join(missing)}", "account=users"])
+
+
+def before(text):
+    """`before`: ready for the changes of machines that follow."""
+    wanted = document.parse_cluster(text, "before")
+    state_disk.mount()
+    active = current_conf()
+    transition = slurm_conf.transitional(active, wanted["slurmConf"]) if active else wanted["slurmConf"]
+    apply_document(with_leaving(wanted, active, files.read_json(DOCUMENT)), transition)
+    return_nodes({entry["name"] for entry in wanted["nodes"]})
+    return {"nodes": len(wanted["nodes"]), "leaving": slurm_conf.leaving_nodes(active, names_of(wanted))}
+
+
+def names_of(wanted):
+    return [entry["name"] for entry in wanted["nodes"]]
+
+
+def current_conf():
+    """The running slurm.conf; on a new root disk the copy on the state disk."""
+    return files.read_text(slurm.CONF) or files.read_text(f"{CONFIG}/slurm.conf")
+
+
+def return_nodes(names):
+    """Resume nodes that an earlier run wanted to remove and that stay after all."""
+    for name, node in slurm.all_nodes().items():
+        if name in names and drain.is_drained(node) and node["reason"] == drain.LEAVING:
+            slurm.update(name, "resume")
+
+
+def after(text):
+    """`after`: empty the nodes that go, final configuration, proof."""
+    wanted = document.parse_cluster(text, "after")
+    state_disk.mount()
+    active = current_conf()
+    empty_leaving(slurm_conf.leaving_nodes(active, names_of(wanted)), wanted["drain"]["timeoutSeconds"])
+    apply_document(wanted, wanted["slurmConf"])
+    deadline = time.monotonic() + wanted["verify"]["timeoutSeconds"]
+    nodes = verify.wait_for_nodes(wanted, deadline, log)
+    job = ""
+    if wanted["verify"]["job"]:
+        job = verify.run_job(document.test_user(wanted["users"]), nodes, wanted, deadline, log)
+        nodes = settled(names_of(wanted))
+    return {"nodes": verify.report(wanted, nodes), "job": job}
+
+
+def settled(names, seconds=60):
+    """The nodes when the job's traces are cleaned up, as far as that does not take long."""
+    deadline = time.monotonic() + seconds
+    while True:
+        nodes = slurm.all_nodes()
+        if time.monotonic() > deadline or not any("COMPLETING" in nodes[name]["state"] for name in names if name in nodes):
+            return nodes
+        time.sleep(1)
+
+
+def empty_leaving(leaving, timeout_seconds):
+    if not leaving:
+        return
+    deadline = time.monotonic() + timeout_seconds
+    said = None
+    while True:
+        nodes = slurm.all_nodes()
+        for name in leaving:
+            if name in nodes and not drain.is_drained(nodes[name]):
+                slurm.update(name, "drain", drain.LEAVING)
+                nodes[name] = slurm.node(name) or nodes[name]
+        busy = [name for name in leaving if name in nodes and not drain.is_emptied(nodes[name])]
+        if not busy:
+            return
+        if time.monotonic() > deadline:
+            raise Problem(
+                f"{', '.join(busy)} still run jobs after {timeout_seconds} s. They stay drained; wait for the jobs or "
+                "cancel them (squeue, scancel), then run again."
+            )
+        if busy != said:
+            said = busy
+            log(f"waiting for jobs on {', '.join(busy)}")
+        time.sleep(2)
+
+
+def boot():
+    """At every boot: mount the state disk; on a new root disk set everything up again from what it holds."""
+    if not state_disk.is_ours():
+        return
+    state_disk.mount()
+    secrets, wanted = files.read_json(SECRETS), files.read_json(DOCUMENT)
+    if not secrets or not wanted:
+        return
+    if not os.path.exists(slurm.CONF):
+        apply_document(wanted, files.read_text(f"{CONFIG}/slurm.conf") or wanted["slurmConf"])
+        return
+    homes = ["home.automount"] if os.path.exists("/etc/systemd/system/home.automount") else []
+    run(["systemctl", "start", "--no-block", "hyperlab-controller.target", *homes])
+
+
+@contextlib.contextmanager
+def alone():
+    """One change at a time: a command may arrive while the boot still sets the machine up."""
+    os.makedirs("/run/hyperlab", exist_ok=True)
+    with open("/run/hyperlab/controller.lock", "w", encoding="utf-8") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def main(arguments):
+    """Entry point: one verb; one JSON line on standard output."""
+    verbs = {"secrets": store_secrets, "before": before, "after": after}
+    if arguments == ["boot"]:
+        with alone():
+            boot()
+        return
+    if len(arguments) != 1 or arguments[0] not in verbs:
+        raise Problem("Usage: controller secrets|before|after, with a JSON document on standard input.")
+    if os.geteuid() != 0:
+        raise Problem("controller: run me as root, with sudo.")
+    text = sys.stdin.read()
+    with alone():
+        result = verbs[arguments[0]](text)
+    print(json.dumps(result), flush=True)

@@ -1,0 +1,55 @@
+"""What a machine does with the facts of its seed, at every boot."""
+
+import os
+
+from hyperlab import files, machine, slurm
+from hyperlab.process import Problem, run
+
+SEED = "/etc/hyperlab/seed.json"
+APPLIED = "/var/lib/hyperlab/applied.json"
+CONFIGURED = "/var/lib/hyperlab/configured"
+
+#: Ordinary users reach compute nodes through SLURM only.
+COMPUTE_SSHD = "AllowGroups root hyperlab hyperlab-admin\n"
+
+
+def load():
+    seed = files.read_json(SEED)
+    if not isinstance(seed, dict) or seed.get("role") not in ("controller", "compute"):
+        raise Problem(f"{SEED} is missing or names no role (controller or compute); the machine's seed writes it.")
+    return seed
+
+
+def role():
+    return files.read_text("/etc/hyperlab/role").strip()
+
+
+def forced(key):
+    return f'restrict,command="/usr/lib/hyperlab/node" {key}\n'
+
+
+def setup():
+    """Keys, firewall and the role's services. A machine without a seed of ours stays a plain machine."""
+    if not os.path.exists(SEED):
+        return
+    seed = load()
+    files.write("/etc/hyperlab/role", seed["role"] + "\n")
+    os.makedirs(machine.KEYS, mode=0o755, exist_ok=True)
+    files.write(f"{machine.KEYS}/hyperlab", seed["loginPublicKey"] + "\n")
+    machine.open_to_cluster(seed["subnet"])
+    if seed["role"] == "compute":
+        setup_compute(seed)
+    else:
+        # Services wait for their configuration here, not the boot for the services.
+        run(["systemctl", "start", "--no-block", "hyperlab-controller.service"])
+
+
+def setup_compute(seed):
+    files.write(f"{machine.KEYS}/root", forced(seed["clusterPublicKey"]))
+    if files.write("/etc/hyperlab/sshd.d/compute.conf", COMPUTE_SSHD):
+        run(["systemctl", "try-restart", "ssh.service"])
+    machine.follow_clock(seed["controller"]["address"])
+    units = ["hyperlab-self-drain.service", "hyperlab-knock.service"]
+    if os.path.exists(slurm.JWKS) and os.path.exists(APPLIED):
+        units += ["home.automount", "slurmd.service", "hyperlab-resume.service"]
+    run(["systemctl", "start", "--no-block", *units])
