@@ -1,7 +1,17 @@
 import { defineConfig } from "vitest/config";
 
-/** Levels of tests, cheap to dear; `npm test` runs all but e2e (docs/architecture.md, Tests). */
-const level = (name: string, timeoutSeconds: number, serial: boolean) => ({
+const setUp = (...names: string[]): string[] => names.map((name) => `test/set-up/${name}.ts`);
+
+interface Level {
+  /** For one test and for one hook. */
+  timeoutSeconds: number;
+  /** Files one after the other: they share the machine's libvirt. */
+  serial: boolean;
+  /** What is obtained before the first test; quick where it is there. */
+  globalSetup: string[];
+}
+
+const level = (name: string, { globalSetup, serial, timeoutSeconds }: Level) => ({
   test: {
     name,
     include: [`test/${name}/**/*.test.ts`],
@@ -9,17 +19,27 @@ const level = (name: string, timeoutSeconds: number, serial: boolean) => ({
     hookTimeout: timeoutSeconds * 1000,
     fileParallelism: !serial,
     sequence: { groupOrder: serial ? 1 : 0 },
+    globalSetup,
   },
 });
 
+/** Levels of tests, cheap to dear; `npm test` runs all but e2e (docs/architecture.md, Tests). */
 export default defineConfig({
   test: {
     projects: [
-      level("unit", 30, false),
-      level("component", 60, false),
-      level("provider", 120, true),
-      level("engine", 900, true),
-      level("e2e", 3600, true),
+      level("unit", { timeoutSeconds: 30, serial: false, globalSetup: setUp("sdks") }),
+      level("component", { timeoutSeconds: 60, serial: false, globalSetup: setUp("sdks") }),
+      level("provider", { timeoutSeconds: 120, serial: true, globalSetup: setUp("sdks", "hypervisor") }),
+      level("engine", {
+        timeoutSeconds: 900,
+        serial: true,
+        globalSetup: setUp("plugins", "hypervisor", "engine"),
+      }),
+      level("e2e", {
+        timeoutSeconds: 3600,
+        serial: true,
+        globalSetup: setUp("plugins", "hypervisor", "engine"),
+      }),
     ],
   },
 });

@@ -4,7 +4,9 @@
  * that code reads at run time. Plain JavaScript for Node 20 and newer, because it runs inside `npm ci` before anything
  * is compiled. A stage whose inputs are unchanged (by content) is skipped. Quiet unless it fails or --verbose is given.
  *
- * Usage: node tools/build.mjs [--verbose] [--force]
+ * Usage: node tools/build.mjs [--sdks | --plugins] [--verbose] [--force]
+ *   --sdks     only the SDKs
+ *   --plugins  only what plugins and SDKs need, without checking types
  */
 import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
@@ -281,11 +283,12 @@ async function withLock(work) {
 
 async function build() {
   const sdks = await buildSdks();
+  if (process.argv.includes("--sdks")) return;
   const sources = productSources();
   const inputs = digest(sources, `${toolVersions}${sdks}`);
   await copyAssets();
   await bundleProviders(inputs);
-  await compileProject(sources, inputs);
+  if (!process.argv.includes("--plugins")) await compileProject(sources, inputs);
 }
 
 try {

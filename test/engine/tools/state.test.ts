@@ -166,7 +166,7 @@ describe("an interrupt", () => {
 
 describe("an engine that cannot run the program", () => {
   it("shows the program's error and where the whole output is", async () => {
-    const plainStacks = join(projectRoot(), "dist", "lab", "plain-stacks.js");
+    const plainStacks = join(projectRoot(), "lab", "plain-stacks.ts");
     project = await engineProject({
       program: `import "${plainStacks}";\nthrow new Error("the cluster file is wrong");`,
     });
