@@ -6,6 +6,7 @@ import type { ContextSource, ProviderContext } from "./context.ts";
 import { doing, explained } from "./errors.ts";
 import { getDomainAddresses, getHost } from "./functions/index.ts";
 import { readCache } from "./host.ts";
+import { domainHandler } from "./resources/domain/index.ts";
 import { networkHandler } from "./resources/network/index.ts";
 import { poolHandler } from "./resources/pool/index.ts";
 import { volumeHandler } from "./resources/volume/index.ts";
@@ -33,6 +34,7 @@ export function libvirtPlugin(connect: Connect = connectLibvirt): PluginDefiniti
       [token("Pool")]: explained("Pool", poolHandler(source)),
       [token("Volume")]: explained("Volume", volumeHandler(source)),
       [token("Network")]: explained("Network", networkHandler(source)),
+      [token("Domain")]: explained("Domain", domainHandler(source)),
     },
     functions: {
       [token("getHost")]: asked("getHost", getHost(source)),

@@ -18,6 +18,7 @@ const base: PropertyMap = {
 const running: Facts = {
   power: "running",
   rootDiskMissing: false,
+  entriesMissing: false,
   pending: undefined,
   quiesceHook: undefined,
   unmanaged: [],
@@ -55,6 +56,7 @@ describe("the line of a machine", () => {
     [{}, { power: "paused" }, "resume: should run and is paused"],
     [{ running: false }, { power: "off" }, "nothing"],
     [{ memoryMiB: 3072 }, { power: "off" }, "change while it is off (memoryMiB 2048 → 3072), then start"],
+    [{}, { entriesMissing: true }, "live (reservation and DNS entry made again)"],
     [{}, { pending: "ready" }, "wait until ready: an earlier run ended before it was"],
     [{}, { power: "undefined" }, "define again on its own disk: the definition is gone, then start"],
     [

@@ -12,6 +12,8 @@ export interface Facts {
   readonly power: Power;
   /** The root overlay does not exist although one is declared. */
   readonly rootDiskMissing: boolean;
+  /** A reservation or DNS entry that is declared is not in its network. */
+  readonly entriesMissing: boolean;
   readonly pending: Pending | undefined;
   /** Whether the guest has a `quiesce` program; undefined where nobody looked. */
   readonly quiesceHook: boolean | undefined;
@@ -28,6 +30,7 @@ export function recordedFacts(state: PropertyMap, oldInputs: PropertyMap): Facts
   return {
     power: powers.find((power) => power === state.power) ?? byInputs,
     rootDiskMissing: state.rootDiskMissing === true,
+    entriesMissing: state.entriesMissing === true,
     pending: state.pending === "boot" || state.pending === "ready" ? state.pending : undefined,
     quiesceHook: typeof state.quiesceHook === "boolean" ? state.quiesceHook : undefined,
     unmanaged: unmanaged.filter((item) => typeof item === "string"),

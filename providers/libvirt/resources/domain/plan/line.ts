@@ -20,7 +20,9 @@ export function describePlan(
   facts: Facts,
 ): string {
   const name = machineName(news.name ?? olds.name);
-  const list = plan.changes.map((change) => describeChange(change, olds, news)).join(", ");
+  const described = plan.changes.map((change) => describeChange(change, olds, news));
+  if (facts.entriesMissing) described.push("reservation and DNS entry made again");
+  const list = described.join(", ");
   const details = list === "" ? "" : ` (${list})`;
   const parts = [`${name}: ${verb(plan, details, facts)}`];
   if (plan.stops) parts.push(quiesceText(news, facts));

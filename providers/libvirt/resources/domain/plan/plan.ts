@@ -34,7 +34,7 @@ export interface DomainPlan {
   readonly changes: readonly Change[];
   /** The running guest goes down. */
   readonly stops: boolean;
-  /** A new definition is written (with the guest off). */
+  /** A new definition is written. */
   readonly defines: boolean;
   /** A new root overlay is made. */
   readonly newRootDisk: boolean;
@@ -134,6 +134,13 @@ const policies = new Set([
   "maxUnavailable",
 ]);
 
+/** True where a change is in the domain's XML: sizes of disks and autostart are not. */
+function writesDefinition(changes: readonly Change[]): boolean {
+  return changes.some(
+    ({ effect, path }) => effect !== "none" && path !== "autostart" && !path.startsWith("rootDisk."),
+  );
+}
+
 type Shape = Omit<DomainPlan, "changes" | "line">;
 
 const shape = (action: Action, over: Partial<Omit<Shape, "action">> = {}): Shape => ({
@@ -157,7 +164,11 @@ function decide(changes: readonly Change[], news: PropertyMap, facts: Facts): Sh
     return shape("recover", { defines: true, newRootDisk: lostDisk || effect === "rebuild", starts: wanted });
   }
   if (on && !wanted) {
-    return shape("stop", { stops: true, defines: heavy, newRootDisk: lostDisk || effect === "rebuild" });
+    return shape("stop", {
+      stops: true,
+      defines: heavy || writesDefinition(changes),
+      newRootDisk: lostDisk || effect === "rebuild",
+    });
   }
   if (effect === "rebuild" || lostDisk) {
     return shape("rebuild", { stops: on, defines: true, newRootDisk: true, starts: wanted });
@@ -167,8 +178,11 @@ function decide(changes: readonly Change[], news: PropertyMap, facts: Facts): Sh
       ? shape("restart", { stops: true, defines: true, starts: true })
       : shape("redefine", { defines: true, starts: wanted });
   }
-  if (wanted && !on) return shape("start", { starts: true });
-  if (facts.power === "paused" || facts.power === "ioerror") return shape("resume", { starts: true });
-  if (facts.pending !== undefined && wanted) return shape("continue", { starts: true });
-  return shape(effect === "live" ? "live" : effect === "none" && changes.length > 0 ? "record" : "nothing");
+  const defines = writesDefinition(changes);
+  if (wanted && !on) return shape("start", { defines, starts: true });
+  if (facts.power === "paused" || facts.power === "ioerror")
+    return shape("resume", { defines, starts: true });
+  if (facts.pending !== undefined && wanted) return shape("continue", { defines, starts: true });
+  if (effect === "live" || facts.entriesMissing) return shape("live", { defines });
+  return shape(changes.length > 0 ? "record" : "nothing");
 }

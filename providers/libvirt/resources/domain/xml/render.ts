@@ -18,13 +18,15 @@ export interface RenderContext {
   readonly mark?: DomainMark;
   /** Machine type that the host chose for the declared alias before; keeps the machine stable when QEMU is upgraded. */
   readonly resolvedMachine?: string;
+  /** Set for libvirt's test driver, which knows only a type of its own. */
+  readonly testDriver?: boolean;
 }
 
 const mib = (tag: string, value: number) => element(tag, { unit: "MiB" }, value);
 
 /** libvirt's XML of a domain. The same definition and context always give the same element. */
 export function renderDomain(definition: Definition, context: RenderContext): XmlElement {
-  return element("domain", { type: definition.type }, [
+  return element("domain", { type: context.testDriver === true ? "test" : definition.type }, [
     element("name", {}, definition.name),
     element("uuid", {}, context.uuid),
     definition.title !== undefined && element("title", {}, definition.title),

@@ -1,0 +1,274 @@
+import { ProviderError } from "../../../plugin/errors.ts";
+import type {
+  CallContext,
+  CheckRequest,
+  CheckResult,
+  CreateRequest,
+  CreateResult,
+  DeleteRequest,
+  DetailedDiff,
+  DiffRequest,
+  DiffResult,
+  ResourceHandler,
+  UpdateRequest,
+  UpdateResult,
+} from "../../../plugin/types.ts";
+import {
+  containsUnknown,
+  isArray,
+  isObject,
+  type PropertyMap,
+  reveal,
+  Unknown,
+} from "../../../plugin/values.ts";
+import type { ContextSource, ProviderContext } from "../../context.ts";
+import { sshHostPublicKey } from "../../identity/index.ts";
+import { ownedUuid } from "../../ownership/index.ts";
+import { decodeInputs } from "../../schema/index.ts";
+import { checkChange, checkDomain } from "./check.ts";
+import { definitionOf } from "./definition.ts";
+import { observe } from "./host/observe.ts";
+import { overlayName } from "./host/overlay.ts";
+import { freshReader } from "./host/reader.ts";
+import { createDomain } from "./lifecycle/create.ts";
+import { deleteDomain } from "./lifecycle/delete.ts";
+import { readDomain } from "./lifecycle/read.ts";
+import { nextGeneration } from "./lifecycle/rebuild.ts";
+import type { Outcome } from "./lifecycle/result.ts";
+import { type Change, recoverDomain, updateDomain } from "./lifecycle/update.ts";
+import { recordedFacts } from "./plan/facts.ts";
+import { createLine } from "./plan/line.ts";
+import { type DomainPlan, isHeavier, planDomain } from "./plan/plan.ts";
+import { type DomainParts, type Run, realParts } from "./run.ts";
+import { type DomainState, decodeState, encodeState, formatPlace } from "./state.ts";
+
+/** Virtual machines. Each owns its root overlay and its entries in networks; the mark in its metadata says so. */
+export function domainHandler(source: ContextSource, parts: DomainParts = realParts): ResourceHandler {
+  const runOf = (call: CallContext, urn: string, name: string): Run => ({
+    ...parts,
+    provider: source(),
+    call,
+    urn,
+    name,
+  });
+  return {
+    check: async (_call, request) => check(source(), request),
+    diff: async (call, request) => diff(call, request),
+    create: (call, request) =>
+      create(runOf(call, request.urn, nameOf(request.inputs, request.name)), request),
+    read: (call, request) =>
+      readDomain(runOf(call, request.urn, nameOf(request.inputs, request.id)), request),
+    update: (call, request) => update(runOf(call, request.urn, request.id), request),
+    delete: (call, request) => remove(runOf(call, request.urn, request.id), request),
+  };
+}
+
+function nameOf(inputs: PropertyMap, otherwise: string): string {
+  const { name } = reveal(inputs);
+  return typeof name === "string" ? name : otherwise;
+}
+
+function check(provider: ProviderContext, request: CheckRequest): CheckResult {
+  const failures = checkDomain(request.news, {
+    identitySecret: provider.config.identitySecret !== undefined,
+  });
+  const changed =
+    failures.length > 0 || Object.keys(request.olds).length === 0
+      ? []
+      : checkChange(request.olds, request.news);
+  return { inputs: request.news, failures: [...failures, ...changed] };
+}
+
+/** Outputs that no update changes. */
+const stables = ["uuid", "sshHostPublicKey"];
+
+function diff(call: CallContext, request: DiffRequest): DiffResult {
+  const plan = planDomain(
+    reveal(request.oldInputs),
+    reveal(request.news),
+    recordedFacts(request.state, request.oldInputs),
+  );
+  // A replaced machine gets no update, so its line is shown here.
+  if (plan.action === "replace") call.logger.info(plan.line);
+  const idle = plan.action === "nothing" || plan.action === "record";
+  return {
+    changes: idle ? "none" : "some",
+    detailedDiff: idle ? {} : detailedDiff(plan, request),
+    // Two machines of one name cannot exist beside each other.
+    deleteBeforeReplace: true,
+    stables: plan.newRootDisk ? stables : [...stables, "generation", "rootVolume"],
+  };
+}
+
+function detailedDiff(plan: DomainPlan, request: DiffRequest): DetailedDiff {
+  const entries = plan.changes
+    .filter((change) => change.effect !== "none")
+    .map((change) => {
+      const kind = change.effect === "replace" ? (`${change.kind}Replace` as const) : change.kind;
+      return [change.path, { kind, inputDiff: true }] as const;
+    });
+  const power =
+    (request.oldInputs.running === false) === (request.news.running === false)
+      ? []
+      : [["running", { kind: "update", inputDiff: true }] as const];
+  return Object.fromEntries([...entries, ...power]);
+}
+
+async function create(run: Run, request: CreateRequest): Promise<CreateResult> {
+  const { refreshBeforeUpdate } = run.provider.config;
+  if (run.call.preview) {
+    run.call.logger.info(createLine(reveal(request.inputs)));
+    return { id: "", outputs: foreseeCreate(run, request.inputs), refreshBeforeUpdate };
+  }
+  const { state, facts } = await createDomain(run, request.inputs);
+  const inputs = decodeInputs("Domain", request.inputs);
+  return { id: run.name, outputs: encodeState(run.provider, inputs, state, facts), refreshBeforeUpdate };
+}
+
+/** Everything that follows from the inputs; the rest is unknown until the machine is made. */
+function foreseeCreate(run: Run, raw: PropertyMap): PropertyMap {
+  const inputs = reveal(raw);
+  return {
+    uuid: ownedUuid(run.provider.config.owner, run.urn),
+    generation: new Unknown(),
+    ...(inputs.rootDisk === undefined ? {} : { rootVolume: new Unknown() }),
+    ...addressAndKey(run, inputs),
+  };
+}
+
+function addressAndKey(run: Run, inputs: PropertyMap): PropertyMap {
+  const interfaces = isArray(inputs.interfaces) ? inputs.interfaces : [];
+  const addresses = interfaces.map((nic) => (isObject(nic) ? nic.address : undefined));
+  const address = addresses.find((candidate) => candidate !== undefined && candidate !== null);
+  const secret = run.provider.config.identitySecret;
+  const { name } = inputs;
+  const key =
+    inputs.deriveSshHostKey !== true || secret === undefined
+      ? undefined
+      : typeof name === "string"
+        ? sshHostPublicKey(secret, name)
+        : new Unknown();
+  return {
+    ...(address === undefined ? {} : { address }),
+    ...(key === undefined ? {} : { sshHostPublicKey: key }),
+  };
+}
+
+async function update(run: Run, request: UpdateRequest): Promise<UpdateResult> {
+  const { refreshBeforeUpdate } = run.provider.config;
+  const previewed = planDomain(
+    reveal(request.oldInputs),
+    reveal(request.inputs),
+    recordedFacts(request.state, request.oldInputs),
+  );
+  if (run.call.preview) {
+    run.call.logger.info(previewed.line);
+    return { outputs: foreseeUpdate(run, request, previewed), refreshBeforeUpdate };
+  }
+  const { outcome, inputs } = await carryOut(run, request, previewed);
+  return {
+    outputs: encodeState(run.provider, decodeInputs("Domain", inputs), outcome.state, outcome.facts),
+    refreshBeforeUpdate,
+  };
+}
+
+/** The outputs after the update. A new root disk has a name that is known before it is made. */
+function foreseeUpdate(run: Run, request: UpdateRequest, plan: DomainPlan): PropertyMap {
+  const inputs = reveal(request.inputs);
+  const state = decodeState(request.state);
+  const kept: PropertyMap = {
+    uuid: state.uuid,
+    generation: state.generation,
+    ...(state.rootVolume === undefined ? {} : { rootVolume: formatPlace(state.rootVolume) }),
+    ...(state.imported ? { imported: true } : {}),
+    ...(request.state.quiesceHook === undefined ? {} : { quiesceHook: request.state.quiesceHook }),
+    ...addressAndKey(run, inputs),
+  };
+  const root = inputs.rootDisk;
+  if (!plan.newRootDisk || !isObject(root)) return kept;
+  const { image, pool } = root;
+  if (typeof image !== "string" || typeof pool !== "string") {
+    return { ...kept, generation: new Unknown(), rootVolume: new Unknown() };
+  }
+  const generation = nextGeneration(state.generation, image);
+  return {
+    ...kept,
+    generation,
+    rootVolume: formatPlace({ pool, volume: overlayName(run.name, generation) }),
+  };
+}
+
+/**
+ * Looks at the host again, makes the same plan from what is there now, and carries it out: never more than what was
+ * previewed.
+ */
+async function carryOut(
+  run: Run,
+  request: UpdateRequest,
+  previewed: DomainPlan,
+): Promise<{ outcome: Outcome; inputs: PropertyMap }> {
+  if (containsUnknown(request.inputs)) {
+    throw new ProviderError(`the inputs of ${run.name} are not all known; report this defect`, "internal");
+  }
+  const raw = reveal(request.inputs);
+  const olds = reveal(request.oldInputs);
+  const state = decodeState(request.state);
+  const inputs = decodeInputs("Domain", raw);
+  const change = (plan: DomainPlan): Change => ({
+    plan,
+    inputs,
+    raw,
+    definition: definitionOf(inputs),
+    before: definitionOf(decodeInputs("Domain", olds)),
+    state,
+  });
+  const recorded = recordedFacts(request.state, olds);
+  const reader = freshReader(run.provider, run.call.signal);
+  const seen = await reader.byUuid(state.uuid);
+  if (seen === undefined) {
+    await refuseTaken(run, state);
+    const disk = state.rootVolume === undefined ? "missing" : await reader.volume(state.rootVolume);
+    const facts = { ...recorded, power: "undefined" as const, rootDiskMissing: disk === "missing" };
+    const now = refuseHeavier(run, planDomain(olds, raw, facts), previewed);
+    return { outcome: await recoverDomain(run, change(now)), inputs: raw };
+  }
+  const observation = await observe(reader, seen, { state, inputs: olds, quiesceHook: recorded.quiesceHook });
+  refuseStranger(run, state, observation.parsed.mark?.owner);
+  const now = refuseHeavier(run, planDomain(observation.inputs, raw, observation.facts), previewed);
+  return { outcome: await updateDomain(run, change(now), observation), inputs: raw };
+}
+
+function refuseHeavier(run: Run, now: DomainPlan, previewed: DomainPlan): DomainPlan {
+  if (!isHeavier(now, previewed)) return now;
+  throw new ProviderError(
+    `${run.name} is no longer as it was when this update was previewed. Previewed: "${previewed.line}". ` +
+      `Now it would be: "${now.line}". Nothing was changed. Run the preview and the update again.`,
+    "failedPrecondition",
+  );
+}
+
+function refuseStranger(run: Run, state: DomainState, owner: string | undefined): void {
+  if (owner === run.provider.config.owner || (owner === undefined && state.imported)) return;
+  throw new ProviderError(
+    owner === undefined
+      ? `the domain "${run.name}" no longer carries hyperlab's mark, so it is not provably ours, and is not changed. ` +
+          `Import it ("pulumi import", id ${run.name}) after taking the resource out of the state, or remove it by hand and run the update again.`
+      : `the domain "${run.name}" belongs to another stack and is not changed.`,
+    "failedPrecondition",
+  );
+}
+
+/** The definition is gone; somebody else may have taken the name meanwhile. */
+async function refuseTaken(run: Run, state: DomainState): Promise<void> {
+  const other = await run.provider.client.domainLookupByName(run.name, { signal: run.call.signal });
+  if (other === undefined || other.uuid === state.uuid) return;
+  throw new ProviderError(
+    `the definition of ${run.name} is gone, and another domain has its name now (UUID ${other.uuid}). Nothing was changed. ` +
+      `Remove or rename that domain, then run the update again.`,
+    "alreadyExists",
+  );
+}
+
+async function remove(run: Run, request: DeleteRequest): Promise<void> {
+  await deleteDomain(run, request.state, reveal(request.oldInputs));
+}

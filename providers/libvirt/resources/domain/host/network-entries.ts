@@ -1,0 +1,80 @@
+import { ProviderError } from "../../../../plugin/errors.ts";
+import { LibvirtError } from "../../../client/errors.ts";
+import type { NetworkRef } from "../../../client/types.ts";
+import type { LiveChange } from "../../network/changes.ts";
+import { type NetworkFacts, parseNetwork } from "../../network/xml.ts";
+import { additions, type NetworkEntry, removals, repairs } from "../entries.ts";
+import { type Run, withSignal } from "../run.ts";
+
+/** Puts the entries into their networks. Does nothing where they are there. */
+export async function addEntries(run: Run, entries: readonly NetworkEntry[]): Promise<void> {
+  for (const entry of entries) await addEntry(run, entry);
+}
+
+async function addEntry(run: Run, entry: NetworkEntry): Promise<void> {
+  const network = await requireNetwork(run, entry.network);
+  // Usually nothing is there: asking first would read the whole network once per machine.
+  const [reservation, record] = additions(entry);
+  if (reservation !== undefined && (await attempt(run, network, reservation))) {
+    if (record === undefined || (await attempt(run, network, record))) return;
+  }
+  const changes = repairs(await readNetwork(run, network), entry);
+  if (typeof changes === "string") {
+    throw new ProviderError(
+      `${run.name} cannot have the address ${entry.address} in the network "${entry.network}": ${changes}. ` +
+        "Give one of the machines another address.",
+      "alreadyExists",
+    );
+  }
+  for (const change of changes) await apply(run, network, change);
+}
+
+/** Takes the entries out of their networks. Does nothing where they, or the networks, are gone. */
+export async function removeEntries(run: Run, entries: readonly NetworkEntry[]): Promise<void> {
+  for (const entry of entries) {
+    const network = await run.provider.client.networkLookupByName(entry.network, withSignal(run));
+    if (network === undefined) continue;
+    for (const change of removals(await readNetwork(run, network), entry)) await apply(run, network, change);
+  }
+}
+
+async function requireNetwork(run: Run, name: string): Promise<NetworkRef> {
+  const network = await run.provider.client.networkLookupByName(name, withSignal(run));
+  if (network !== undefined) return network;
+  throw new ProviderError(
+    `there is no network "${name}" on ${run.provider.config.uri}, which ${run.name} has an interface in. ` +
+      "Declare it as a libvirt.Network that the domain depends on, or correct the name.",
+    "notFound",
+  );
+}
+
+async function readNetwork(run: Run, network: NetworkRef): Promise<NetworkFacts> {
+  return parseNetwork(
+    await run.provider.client.networkGetXmlDesc(network, { inactive: true, ...withSignal(run) }),
+  );
+}
+
+/** True if the change was made, false if the daemon refused it. */
+async function attempt(run: Run, network: NetworkRef, change: LiveChange): Promise<boolean> {
+  try {
+    await apply(run, network, change);
+    return true;
+  } catch (error) {
+    if (error instanceof LibvirtError) return false;
+    throw error;
+  }
+}
+
+async function apply(run: Run, network: NetworkRef, change: LiveChange): Promise<void> {
+  const { client, cache } = run.provider;
+  const live = await client.networkIsActive(network, withSignal(run));
+  try {
+    await client.networkUpdate(network, change.command, change.section, -1, change.xml, {
+      live,
+      config: true,
+      ...withSignal(run),
+    });
+  } finally {
+    cache.networks.invalidate();
+  }
+}

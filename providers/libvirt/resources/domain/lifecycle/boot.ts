@@ -1,0 +1,113 @@
+import { ProviderError } from "../../../../plugin/errors.ts";
+import type { DomainRef } from "../../../client/types.ts";
+import { machineId, sshHostKeyPair } from "../../../identity/index.ts";
+import type { DomainInputs } from "../../inputs.ts";
+import {
+  awaitAgent,
+  awaitReady,
+  type HookContext,
+  type HookResult,
+  programs,
+  writeIdentity,
+} from "../agent/hooks.ts";
+import { powerOf } from "../host/reader.ts";
+import { type Run, withSignal } from "../run.ts";
+import { GuestOff, hookContext, resumeGuest } from "./guest.ts";
+
+/** What a guest that came up told. */
+export interface Booted {
+  /** Whether it has a `quiesce` program; undefined where nobody looked. */
+  readonly quiesceHook: boolean | undefined;
+}
+
+/** Starts a machine that is off, lets a paused one go on; does nothing to one that runs. */
+export async function startGuest(run: Run, ref: DomainRef): Promise<void> {
+  const power = await powerOf(run.provider, ref, withSignal(run));
+  if (power === "running") return;
+  if (power === "paused" || power === "ioerror") return resumeGuest(run, ref);
+  const { state } = await run.provider.client.domainGetState(ref, withSignal(run));
+  // A crashed guest that libvirt keeps for inspection has to go before it can be started.
+  if (state === "crashed") await run.provider.client.domainDestroy(ref, withSignal(run));
+  run.call.logger.status(`${run.name}: starts`);
+  await run.provider.client.domainCreate(ref, withSignal(run));
+}
+
+/**
+ * Waits until a started machine is ready, as its `ready` input says; a new root disk gets its identity first.
+ * @throws ProviderError saying what was missing.
+ */
+export async function awaitBoot(
+  run: Run,
+  ref: DomainRef,
+  inputs: DomainInputs,
+  newRootDisk: boolean,
+): Promise<Booted> {
+  const timeoutSeconds = inputs.ready?.timeoutSeconds ?? 900;
+  const context = await hookContext(run, ref);
+  const limits = { started: context.clock.now(), timeoutSeconds };
+  try {
+    if (newRootDisk && inputs.deriveSshHostKey === true) {
+      demand(
+        run,
+        timeoutSeconds,
+        "got no identity",
+        await writeIdentity(context, { identity: identityOf(run), ...limits }),
+      );
+    }
+    const wait = inputs.ready?.wait ?? "hook";
+    if (wait === "none") return { quiesceHook: undefined };
+    demand(run, timeoutSeconds, "did not get ready", await awaitAgent(context, limits));
+    if (wait === "hook") demand(run, timeoutSeconds, "did not get ready", await awaitReady(context, limits));
+    const ask = inputs.quiesce?.hook === "ifPresent";
+    return { quiesceHook: ask ? await hasProgram(context, programs.quiesce) : undefined };
+  } catch (error) {
+    if (!(error instanceof GuestOff)) throw error;
+    throw new ProviderError(
+      `${run.name} was started, but ${error.message} before it was ready. Look at its console log and the host's ` +
+        `/var/log/libvirt/qemu/${run.name}.log; then run the update again.`,
+      "failedPrecondition",
+    );
+  }
+}
+
+function identityOf(run: Run): { sshHostEd25519: string; machineId: string } {
+  const secret = run.provider.config.identitySecret;
+  if (secret === undefined) {
+    throw new ProviderError(
+      `${run.name} is to get a derived SSH host key, but the provider has no identitySecret. Set it in the provider's configuration.`,
+      "failedPrecondition",
+    );
+  }
+  return {
+    sshHostEd25519: sshHostKeyPair(secret, run.name).privateKey,
+    machineId: machineId(secret, run.name),
+  };
+}
+
+function demand(run: Run, seconds: number, what: string, result: HookResult): void {
+  if (result.kind === "done") return;
+  if (result.kind === "failed") {
+    throw new ProviderError(
+      `${run.name} is running, but ${what}: its program failed with ${result.reason}. ` +
+        "Repair the cause in the guest and run the update again.",
+      "failedPrecondition",
+    );
+  }
+  const reason = result.kind === "missing" ? "the program is missing" : result.reason;
+  throw new ProviderError(
+    `${run.name} is running, but ${what} within ${seconds} s: ${reason}. ` +
+      `Look at its console ("virsh console ${run.name}") and run the update again; raise ready.timeoutSeconds if it needs longer, ` +
+      'or set ready.wait to "agent" or "none" for a guest without the program.',
+    "deadlineExceeded",
+  );
+}
+
+/** True if the guest has the program; false also where it cannot be asked. */
+async function hasProgram(context: HookContext, program: string): Promise<boolean> {
+  const result = await context.agent.run("/usr/bin/test", {
+    args: ["-x", program],
+    timeoutSeconds: 10,
+    signal: context.signal,
+  });
+  return result.kind === "exited" && result.exitCode === 0;
+}

@@ -1,0 +1,80 @@
+import type { DomainRef } from "../../../client/types.ts";
+import { inputHash, markNamespace, markPrefix } from "../../../ownership/index.ts";
+import { parseXml, renderXml, renderXmlLine } from "../../../xml/index.ts";
+import type { Definition } from "../definition.ts";
+import { diskSources } from "../host/overlay.ts";
+import { type DomainMark, domainMarkElement } from "../mark.ts";
+import { type Run, withSignal } from "../run.ts";
+import { keepAddresses } from "../xml/addresses.ts";
+import { isAliasOf, machineTypeOf, type ParsedDomain } from "../xml/parse.ts";
+import type { VolumePlace } from "../xml/parse-devices.ts";
+import { renderDomain } from "../xml/render.ts";
+
+/** A definition to be written. */
+export interface NewDefinition {
+  readonly definition: Definition;
+  readonly uuid: string;
+  readonly mark: DomainMark;
+  readonly rootVolume: VolumePlace | undefined;
+  /** The present definition: its device addresses and machine type are kept. */
+  readonly current?: ParsedDomain;
+  /** XML of the running guest, whose devices are not to move either. */
+  readonly liveXml?: string | undefined;
+}
+
+/** The mark of this resource for a definition. */
+export function newMark(
+  run: Run,
+  definition: Definition,
+  generation: string,
+  rest: Pick<DomainMark, "disks" | "pending" | "previous">,
+): DomainMark {
+  return {
+    owner: run.provider.config.owner,
+    urn: run.urn,
+    inputHash: inputHash(definition),
+    generation,
+    ...rest,
+  };
+}
+
+/** Writes a definition in one call: at no time is the domain without one. */
+export async function defineDomain(run: Run, made: NewDefinition): Promise<DomainRef> {
+  const sources = await diskSources(run, made.definition, made.rootVolume);
+  const resolved = made.current === undefined ? undefined : machineTypeOf(made.current.element);
+  let next = renderDomain(made.definition, {
+    uuid: made.uuid,
+    sources,
+    mark: made.mark,
+    testDriver: run.provider.config.uri.startsWith("test"),
+    ...(resolved !== undefined && isAliasOf(made.definition.machine, resolved)
+      ? { resolvedMachine: resolved }
+      : {}),
+  });
+  if (made.current !== undefined) next = keepAddresses(next, made.current.element);
+  if (made.liveXml !== undefined) next = keepAddresses(next, parseXml(made.liveXml));
+  return defineXml(run, renderXml(next));
+}
+
+/** Writes a definition as it is. */
+export async function defineXml(run: Run, xml: string): Promise<DomainRef> {
+  try {
+    return await run.provider.client.domainDefineXml(xml, withSignal(run));
+  } finally {
+    run.provider.cache.domains.invalidate();
+  }
+}
+
+/** Writes the mark alone. Also after an abort: it is what the next run goes by. */
+export async function writeMark(run: Run, ref: DomainRef, mark: DomainMark): Promise<void> {
+  const xml = renderXmlLine(domainMarkElement(mark, "function"));
+  try {
+    await run.provider.client.domainSetMetadata(
+      ref,
+      { uri: markNamespace, key: markPrefix, xml },
+      { config: true },
+    );
+  } finally {
+    run.provider.cache.domains.invalidate();
+  }
+}
