@@ -2,9 +2,11 @@ import * as pulumi from "@pulumi/pulumi";
 import { z } from "zod";
 import { HpcCluster } from "../components/hpc-cluster/index.ts";
 import { StackIdentity } from "../components/stack-identity/index.ts";
-import { hasErrors, imageRequests, planLab, printFindings, unknownHost } from "../planning/index.ts";
+import { hasErrors, imageRequests, planLab, printFindings } from "../planning/index.ts";
+import { ownedUuid } from "../providers/libvirt/ownership/index.ts";
 import { cacheFolder, stateFolder } from "../tools/paths.ts";
-import { held } from "./held.ts";
+import { held, known } from "./held.ts";
+import { collectHostFacts } from "./host-facts.ts";
 import { resolveImages } from "./images.ts";
 import { readInvoker } from "./invoker.ts";
 import { kvmFact } from "./kvm.ts";
@@ -46,17 +48,31 @@ export async function declareLab(args: LabArgs): Promise<LabOutputs> {
   const kept = await held(`${name}-kvm`, probed, (value) => keptKvm.parse(value));
   const kvm = kept.known ? kept : probed;
   const images = await resolveImages(name, imageRequests(config), cache);
-  const host = { ...unknownHost("host facts are not collected"), kvm };
+  const identity = new StackIdentity(config.name);
+  const owner = await known(identity.owner);
+  const pool = `${name}-pool`;
+  const host = await collectHostFacts({
+    uri,
+    owner,
+    pool,
+    poolUuid: ownedUuid(owner, poolUrn(pool)),
+    kvm,
+  });
   const { plan, findings } = planLab(config, { invoker, host, images: images.facts });
   const told = printFindings(findings, args.file, loaded.locate);
   if (hasErrors(findings)) throw new Error(told);
   if (plan.hpc === undefined) throw new Error(`${args.file} declares no cluster.`);
   if (told !== "") await pulumi.log.info(told);
-  const identity = new StackIdentity(config.name);
   return new HpcCluster(name, {
     plan: plan.hpc,
     owner: identity.owner,
     secret: identity.secret,
     imageBuilds: images.builds,
   });
+}
+
+/** URN of the cluster's pool: its UUID on the host is made from it. */
+function poolUrn(pool: string): string {
+  const type = "hyperlab:index:HpcCluster$libvirt:index:Pool";
+  return `urn:pulumi:${pulumi.getStack()}::${pulumi.getProject()}::${type}::${pool}`;
 }

@@ -9,13 +9,10 @@ import * as pulumi from "@pulumi/pulumi";
  */
 export function held<T>(name: string, propose: T, read: (kept: unknown) => T): Promise<T> {
   const stash = new pulumi.Stash(name, { input: propose }, { ignoreChanges: ["input"] });
-  return new Promise((resolve, reject) => {
-    stash.output.apply((kept) => {
-      try {
-        resolve(read(kept));
-      } catch (error) {
-        reject(error instanceof Error ? error : new Error(String(error)));
-      }
-    });
-  });
+  return known(stash.output).then(read);
+}
+
+/** The value of an output that is known even in a preview, as everything that is kept in state is. */
+export function known<T>(output: pulumi.Output<T>): Promise<pulumi.Unwrap<T>> {
+  return new Promise((resolve) => pulumi.output(output).apply(resolve));
 }
