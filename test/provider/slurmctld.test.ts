@@ -1,0 +1,119 @@
+import { describe, expect, it } from "vitest";
+import type { LabConfig } from "../../config/index.ts";
+import type { HpcClusterPlan } from "../../planning/index.ts";
+import { lintInput } from "../../planning/slurm/lint-plan.ts";
+import { lintSlurm } from "../../planning/slurm/linter.ts";
+import { bootSlurm, type SlurmBoot, type SlurmFiles } from "../support/slurm-tree.ts";
+import { config, planned } from "../unit/planning/lab.ts";
+import { PLANTED } from "../unit/planning/planted.ts";
+
+/** A cluster with a number of equal nodes. */
+function cluster(count: number): LabConfig {
+  const nodes = `compute_nodes: { count: ${count}, cpu_cores: 2, memory_gb: 2, disk_gb: 10, ip: DHCP }`;
+  const lab = config({
+    nodes,
+    slurm: 'max_job_time: "1-12:00:00"\nKillWait: 45\nSchedulerParameters: [bf_window=2880, defer]',
+  });
+  if (lab.hpc !== undefined && count > 200) {
+    lab.hpc.network.subnet = "10.50.0.0/16";
+  }
+  return lab;
+}
+
+function filesOf(plan: HpcClusterPlan): SlurmFiles {
+  const { slurmConf, cgroupConf, slurmdbdConf } = lintInput(plan);
+  return {
+    "slurm.conf": slurmConf,
+    "cgroup.conf": cgroupConf,
+    "slurmdbd.conf": slurmdbdConf.replace("@databasePassword@", "not-a-secret"),
+  };
+}
+
+/** slurmctld without a database: it would wait for one for ever. */
+const withoutAccounting = (files: SlurmFiles): SlurmFiles => ({
+  ...files,
+  "slurm.conf": files["slurm.conf"].replace(/^AccountingStorage.*\n/gm, ""),
+});
+
+/** Lines of the log that name an error, without those of a machine without mail and without its nodes. */
+const errors = (boot: SlurmBoot): string[] =>
+  boot.log
+    .split("\n")
+    .filter((line) => /error|fatal/i.test(line))
+    .filter(
+      (line) => !/MailProg|slurmctld: error: .*(Connection refused|No route|unreachable|agent)/i.test(line),
+    );
+
+describe("slurmctld of Debian 13", () => {
+  it.each([1, 100, 1000])("boots on the generated configuration of %i nodes with accounting", (count) => {
+    const plan = planned(cluster(count));
+    const boot = bootSlurm(filesOf(plan), plan.slurm.controller, true);
+    expect(boot.up, boot.log).toBe(true);
+    expect(errors(boot)).toEqual([]);
+    expect(boot.clusters).toBe(`lab|${plan.controller.address}\n`);
+    expect(boot.nodes.size).toBe(count);
+    for (const node of plan.slurm.nodes) {
+      expect(boot.nodes.get(node.name)).toMatchObject({
+        NodeAddr: node.address,
+        CPUTot: String(node.cpus),
+        Sockets: String(node.sockets),
+        CoresPerSocket: String(node.coresPerSocket),
+        ThreadsPerCore: String(node.threadsPerCore),
+        RealMemory: String(node.realMemoryMiB),
+      });
+    }
+    expect([...boot.partitions.keys()]).toEqual(["main"]);
+    expect(boot.partitions.get("main")).toMatchObject({
+      Default: "YES",
+      MaxTime: "1-12:00:00",
+      State: "UP",
+      TotalNodes: String(count),
+    });
+    expect(boot.config).toMatchObject({
+      AuthType: "auth/slurm",
+      ReturnToService: "2",
+      ReconfigFlags: "KeepPartState",
+      SelectTypeParameters: "CR_CORE_MEMORY",
+      DefMemPerCPU: String(plan.slurm.defMemPerCpuMiB),
+      PrologFlags: "Alloc,Contain",
+      KillWait: "45 sec",
+      SchedulerParameters: "bf_window=2880,defer",
+      SlurmdTimeout: `${plan.slurm.timing.slurmdTimeoutSeconds} sec`,
+    });
+  });
+
+  it("understands lines of nodes whose addresses do not ascend", () => {
+    const node = (ip: string, cores = 2) =>
+      `  - { cpu_cores: ${cores}, memory_gb: 2, disk_gb: 10, ip: ${ip} }`;
+    const nodes = ["10.50.0.30", "DHCP", "10.50.0.20", "DHCP", "10.50.0.10"].map((ip) => node(ip));
+    const lab = config({ nodes: `compute_nodes:\n${[...nodes, node("DHCP", 4)].join("\n")}` });
+    const plan = planned(lab);
+    const boot = bootSlurm(withoutAccounting(filesOf(plan)), plan.slurm.controller, false);
+    expect(boot.up, boot.log).toBe(true);
+    for (const planned of plan.slurm.nodes) {
+      expect(boot.nodes.get(planned.name)).toMatchObject({
+        NodeAddr: planned.address,
+        CPUTot: String(planned.cpus),
+      });
+    }
+  });
+
+  describe("and the linter", () => {
+    const plan = planned(cluster(3));
+    const clean = withoutAccounting(filesOf(plan));
+    it.each(PLANTED.filter((planted) => planted.daemon !== undefined))("agree on: $what", (planted) => {
+      const input = planted.plant({ ...lintInput(plan), slurmConf: clean["slurm.conf"] });
+      expect(lintSlurm(input).map((finding) => finding.rule)).toContain(planted.rule);
+      const files: SlurmFiles = {
+        "slurm.conf": input.slurmConf,
+        "cgroup.conf": input.cgroupConf,
+        ...(input.gresConf === "" ? {} : { "gres.conf": input.gresConf }),
+        ...(input.topologyConf === "" ? {} : { "topology.conf": input.topologyConf }),
+      };
+      const boot = bootSlurm(files, plan.slurm.controller, false);
+      // What the daemon swallows is why the rule exists; what it dies of must not come as a surprise.
+      expect(boot.up ? "boots" : "fatal", boot.log).toBe(planted.daemon);
+      if (planted.log !== undefined) expect(boot.log).toMatch(planted.log);
+    });
+  });
+});
