@@ -42,6 +42,8 @@ export interface EngineProjectOptions {
   config?: Readonly<Record<string, unknown>>;
   /** Further environment of engine, program and plugins. */
   env?: NodeJS.ProcessEnv;
+  /** Folders of plugins by name. Default: those of the checkout, as they were built last. */
+  plugins?: Readonly<Record<string, string>>;
 }
 
 /** Makes a project whose plugins are those of the checkout. The engine must be obtainable, else this is an error. */
@@ -50,7 +52,8 @@ export async function engineProject(options: EngineProjectOptions): Promise<Engi
   const base = await mkdtemp(join(tmpdir(), "hyperlab-engine-"));
   const root = join(base, "checkout");
   await mkdir(join(root, "dist"), { recursive: true });
-  const providers = [{ name: "libvirt", path: join(checkout, "providers", "libvirt") }];
+  const plugins = options.plugins ?? { libvirt: join(checkout, "providers", "libvirt") };
+  const providers = Object.entries(plugins).map(([name, path]) => ({ name, path }));
   const project = { name: "hyperlab", runtime: "nodejs", main: "dist/lab.js", plugins: { providers } };
   await writeFile(join(root, "Pulumi.yaml"), stringify(project));
   await writeFile(join(root, "Pulumi.dev.yaml"), stringify({ config: options.config ?? {} }));

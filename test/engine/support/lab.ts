@@ -1,0 +1,212 @@
+/** A libvirt host of the test's own and stacks on it, run by the real engine with the provider as it is built now. */
+import { mkdtempSync, rmSync } from "node:fs";
+import { readFile, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { build } from "esbuild";
+import { createLibvirtClient, type LibvirtClient } from "../../../providers/libvirt/client/index.ts";
+import type { Operation, OperationResult } from "../../../tools/engine/operate.ts";
+import { projectRoot } from "../../../tools/paths.ts";
+import { processIsAlive } from "../../../tools/process/run.ts";
+import type { EngineEvent } from "../../../tools/report/engine-events.ts";
+import { lockState } from "../../../tools/state/lock.ts";
+import { settleState } from "../../../tools/state/settle.ts";
+import { type EngineProject, engineProject } from "../../support/engine-project.ts";
+import { type OwnLibvirtd, startOwnLibvirtd } from "../../support/libvirtd.ts";
+import { stagePlugin } from "../../support/pulumi.ts";
+import { waitFor } from "../../support/wait.ts";
+import type { Declaration } from "./declaration.ts";
+import { type Inventory, inventory } from "./inventory.ts";
+import { endProcesses, processesWith } from "./processes.ts";
+
+export interface LabOptions {
+  /** Program instead of `program.ts`, as a path from the checkout. */
+  readonly program?: string;
+  readonly env?: NodeJS.ProcessEnv;
+}
+
+/** One host and the stacks of one test file. */
+export class Lab {
+  readonly host: OwnLibvirtd;
+  readonly libvirt: LibvirtClient;
+  readonly #staged: string;
+  readonly #plugin: string;
+  readonly #stacks: Stack[] = [];
+
+  private constructor(host: OwnLibvirtd, staged: string, plugin: string) {
+    this.host = host;
+    this.libvirt = createLibvirtClient(host.qemuUri);
+    this.#staged = staged;
+    this.#plugin = plugin;
+  }
+
+  static async start(): Promise<Lab> {
+    const staged = mkdtempSync(join(tmpdir(), "staged-"));
+    try {
+      const plugin = await stagePlugin(staged, "libvirt", "providers/libvirt/main.ts");
+      return new Lab(await startOwnLibvirtd(), staged, plugin);
+    } catch (error) {
+      rmSync(staged, { recursive: true, force: true });
+      throw error;
+    }
+  }
+
+  /** A new stack, with state, passphrase and owner of its own. */
+  async stack(owner: string, options: LabOptions = {}): Promise<Stack> {
+    const program = await bundled(options.program ?? "test/engine/support/program.ts");
+    const project = await engineProject({
+      program,
+      plugins: { libvirt: this.#plugin },
+      ...(options.env === undefined ? {} : { env: options.env }),
+    });
+    const stack = new Stack(project, { uri: this.host.qemuUri, owner }, () => this.providers());
+    this.#stacks.push(stack);
+    return stack;
+  }
+
+  inventory(): Promise<Inventory> {
+    return inventory(this.libvirt, this.host);
+  }
+
+  /** Process ids of the provider's plugins that run for this lab. */
+  providers(): Promise<number[]> {
+    return processesWith(join(this.#staged, "dist/providers/libvirt/plugin.cjs"));
+  }
+
+  /** Ends what the stacks of a test left running and removes them. What they made on the host stays. */
+  async dropStacks(): Promise<void> {
+    for (const stack of this.#stacks.splice(0)) await stack.drop();
+  }
+
+  /** A directory for a pool, which does not exist yet. */
+  folder(name: string): string {
+    return join(this.host.directory, name);
+  }
+
+  async stop(): Promise<void> {
+    await this.dropStacks();
+    await this.libvirt.close();
+    await this.host.stop();
+    rmSync(this.#staged, { recursive: true, force: true });
+  }
+}
+
+/** What an operation came to and what a person saw of it. */
+export interface Ran extends OperationResult {
+  /** The engine's own output. */
+  readonly text: string;
+  /** Operations by logical name, without those that change nothing. */
+  readonly ops: Readonly<Record<string, readonly string[]>>;
+}
+
+export class Stack {
+  readonly project: EngineProject;
+  readonly #basis: Pick<Declaration, "uri" | "owner">;
+  readonly #providers: () => Promise<number[]>;
+
+  constructor(
+    project: EngineProject,
+    basis: Pick<Declaration, "uri" | "owner">,
+    providers: () => Promise<number[]>,
+  ) {
+    this.project = project;
+    this.#basis = basis;
+    this.#providers = providers;
+  }
+
+  /** Sets what the next runs declare. */
+  async declare(declaration: Partial<Declaration>): Promise<void> {
+    const whole: Declaration = { ...this.#basis, ...declaration };
+    await writeFile(join(this.project.root, "declaration.json"), JSON.stringify(whole));
+  }
+
+  /** Runs an operation; a failure is a result. */
+  async run(operation: Operation, args: readonly string[] = []): Promise<Ran> {
+    const result = await this.project.run(operation, args);
+    return { ...result, text: await readFile(result.log, "utf8"), ops: stepsOf(result.events) };
+  }
+
+  /** As `run`, but a failure is an error with everything that was shown. */
+  async must(operation: Operation, args: readonly string[] = []): Promise<Ran> {
+    const ran = await this.run(operation, args);
+    if (ran.code !== 0) throw new Error(`${operation} ended with ${ran.code}:\n${ran.text}`);
+    return ran;
+  }
+
+  /** As `run`, but must fail; returns what was shown. */
+  async mustFail(operation: Operation, args: readonly string[] = []): Promise<string> {
+    const ran = await this.run(operation, args);
+    if (ran.code === 0) throw new Error(`${operation} succeeded, which it must not:\n${ran.text}`);
+    return ran.text;
+  }
+
+  /** The stack's resources as `pulumi stack export` prints them, and the whole text. */
+  async state(): Promise<{ readonly text: string; readonly names: readonly string[] }> {
+    const file = join(this.project.layout.folder, "backend/.pulumi/stacks/hyperlab/dev.json");
+    const text = await readFile(file, "utf8");
+    const names = [...text.matchAll(/"urn": ?"[^"]*libvirt:index:[^"]*::([^":]+)"/g)].map(
+      (match) => match[1] ?? "",
+    );
+    return { text, names: [...new Set(names)].sort() };
+  }
+
+  /**
+   * Starts `up` and, as soon as the condition holds, kills the engine; with `provider` its plugins die in the same
+   * moment, otherwise they notice by themselves. Returns when all of them are gone.
+   */
+  async killDuringUp(
+    what: string,
+    condition: () => boolean | Promise<boolean>,
+    provider: "killed" | "orphaned",
+    atThatMoment: () => void = () => undefined,
+  ): Promise<void> {
+    const running = this.project.run("up");
+    await waitFor(what, condition, 60);
+    const plugins = await this.#providers();
+    const held = lockState(this.project.layout);
+    if (held.kind !== "held") throw new Error(`the stack is not locked by the engine, but ${held.kind}`);
+    atThatMoment();
+    process.kill(held.lock.pid, "SIGKILL");
+    if (provider === "killed") endProcesses(plugins);
+    await running;
+    await waitFor("the engine to be gone", () => !processIsAlive(held.lock.pid), 30);
+    await waitFor("the providers to be gone", async () => (await this.#providers()).length === 0, 30);
+  }
+
+  /** As the commands do before every run: locks of dead processes and open creations are settled. */
+  settle(): Promise<void> {
+    const { session, layout, report } = this.project;
+    return settleState(session, layout, report);
+  }
+
+  /** Removes the stack's files. */
+  async drop(): Promise<void> {
+    const held = lockState(this.project.layout);
+    if (held.kind === "held") endProcesses([held.lock.pid]);
+    await this.project.dispose();
+  }
+}
+
+function stepsOf(events: readonly EngineEvent[]): Record<string, readonly string[]> {
+  const ops: Record<string, readonly string[]> = {};
+  for (const event of events) {
+    if (event.kind !== "start" || event.step.operation === "same") continue;
+    ops[event.step.name] = [...(ops[event.step.name] ?? []), event.step.operation];
+  }
+  return ops;
+}
+
+async function bundled(program: string): Promise<string> {
+  const { outputFiles } = await build({
+    entryPoints: [join(projectRoot(), program)],
+    bundle: true,
+    packages: "external",
+    platform: "node",
+    format: "esm",
+    write: false,
+    logLevel: "silent",
+  });
+  const [file] = outputFiles;
+  if (file === undefined) throw new Error(`${program} gave no bundle`);
+  return file.text;
+}
