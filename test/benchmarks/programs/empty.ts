@@ -1,0 +1,38 @@
+/** Floor: the same number of resources with nothing behind them, with the same inputs or with none at all. */
+import * as pulumi from "@pulumi/pulumi";
+import { readInput } from "./input.ts";
+
+const { plan, bare } = readInput();
+
+class Empty extends pulumi.CustomResource {
+  constructor(name: string, inputs: pulumi.Inputs, opts: pulumi.CustomResourceOptions) {
+    super("bench:index:Domain", name, inputs, opts);
+  }
+}
+
+class BenchCluster extends pulumi.ComponentResource {
+  constructor(name: string) {
+    super("hyperlab:index:HpcCluster", name);
+    const inCluster = { parent: this };
+    const shared = ["pool", "image", "seed", "state", "network"].map(
+      (kind) => new Empty(`${name}-${kind}`, {}, inCluster),
+    );
+    const [, image, seed, , network] = shared;
+    const dependsOn = [image, seed, network].filter((resource) => resource !== undefined);
+    for (const node of plan.computeNodes) {
+      if (bare) new Empty(node.name, {}, inCluster);
+      else
+        new Empty(node.name, { ...node.domain, disks: [seedDisk(node.seed)] }, { ...inCluster, dependsOn });
+    }
+  }
+}
+
+/** As long as the one that a machine gets. */
+const seedDisk = (seed: string) => ({
+  pool: plan.pool.name,
+  volume: `${seed}-0123456789ab.iso`,
+  target: "vdz",
+  readOnly: true,
+});
+
+new BenchCluster(plan.name);
