@@ -10,7 +10,7 @@ import {
   ProviderError,
 } from "../../plugin/index.ts";
 import type { Connection } from "../inputs.ts";
-import { connect } from "./dial.ts";
+import { connect, type Session } from "./dial.ts";
 import { RemoteFiles } from "./sftp.ts";
 
 /** What to copy: a text, or a path of this machine. */
@@ -49,24 +49,40 @@ export async function copyToRemote(
   const session = await connect(context, connection);
   const onAbort = () => session.client.destroy();
   context.signal.addEventListener("abort", onAbort, { once: true });
-  // A lost connection also fails the operation under way, which names the path.
+  // ssh2 does not end transfers whose connection is gone, so its end is raced against them.
+  const lost = new Promise<never>((_, reject) => {
+    session.client.once("close", () =>
+      reject(new ProviderError(`the connection to ${session.name} was lost during the copy`, "unavailable")),
+    );
+  });
+  lost.catch(() => {});
   session.client.on("error", () => {});
   try {
-    const files = await RemoteFiles.open(session.client, session.name);
-    await makeDirectories(files, posix.dirname(remotePath));
-    const there = await files.kind(remotePath);
-    if (!("path" in source)) await copyText(files, source.text, remotePath, there === "directory");
-    else if (local === "directory") await copyTree(context, files, source.path, remotePath);
-    else {
-      const target = there === "directory" ? posix.join(remotePath, basename(source.path)) : remotePath;
-      await copyFile(context, files, source.path, target);
-    }
+    await Promise.race([transfer(context, session, source, local, remotePath), lost]);
   } catch (error) {
     context.signal.throwIfAborted();
     throw error;
   } finally {
     context.signal.removeEventListener("abort", onAbort);
     session.close();
+  }
+}
+
+async function transfer(
+  context: CallContext,
+  session: Session,
+  source: CopySource,
+  local: "directory" | "file" | undefined,
+  remotePath: string,
+): Promise<void> {
+  const files = await RemoteFiles.open(session.client, session.name);
+  await makeDirectories(files, posix.dirname(remotePath));
+  const there = await files.kind(remotePath);
+  if (!("path" in source)) await copyText(files, source.text, remotePath, there === "directory");
+  else if (local === "directory") await copyTree(context, files, source.path, remotePath);
+  else {
+    const target = there === "directory" ? posix.join(remotePath, basename(source.path)) : remotePath;
+    await copyFile(context, files, source.path, target);
   }
 }
 

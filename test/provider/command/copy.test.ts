@@ -161,6 +161,20 @@ describe("errors", () => {
     chmodSync(at("file"), 0o444);
   });
 
+  test("cancelling ends a copy under way", async () => {
+    const other = await startCommandPlugin();
+    try {
+      writeFileSync(at("big"), Buffer.alloc(300_000_000));
+      const copying = wireError(new Driver(other, tokens.copy).create(inputs(fileAsset("big"), "copied")));
+      await other.engine.waitForLine("% of 300000000 bytes");
+      await other.client.cancel();
+      expect((await copying).message).toBe("cancelled by the user");
+      expect(statSync(at("copied")).size).toBeLessThan(300_000_000);
+    } finally {
+      await other.stop();
+    }
+  });
+
   test("a server without sftp says so", async () => {
     const strict = await Sshd.start({ sftp: "/bin/false" });
     try {
