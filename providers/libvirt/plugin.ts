@@ -1,5 +1,11 @@
 import { ProviderError } from "../plugin/errors.ts";
-import type { CallContext, ConfigureRequest, FunctionHandler, PluginDefinition } from "../plugin/types.ts";
+import type {
+  CallContext,
+  ConfigureRequest,
+  FunctionHandler,
+  PluginDefinition,
+  ResourceHandler,
+} from "../plugin/types.ts";
 import { createLibvirtClient, type LibvirtClient } from "./client/index.ts";
 import { checkConfig, diffConfig, readConfig } from "./configuration.ts";
 import type { ContextSource, ProviderContext } from "./context.ts";
@@ -7,6 +13,7 @@ import { doing, explained } from "./errors.ts";
 import { getDomainAddresses, getHost } from "./functions/index.ts";
 import { readCache } from "./host.ts";
 import { domainHandler } from "./resources/domain/index.ts";
+import { echoing } from "./resources/echo.ts";
 import { networkHandler } from "./resources/network/index.ts";
 import { poolHandler } from "./resources/pool/index.ts";
 import { volumeHandler } from "./resources/volume/index.ts";
@@ -31,10 +38,10 @@ export function libvirtPlugin(connect: Connect = connectLibvirt): PluginDefiniti
     diffConfig: async (_context, request) => diffConfig(request),
     configure: (context, request) => configured.configure(context, request),
     resources: {
-      [token("Pool")]: explained("Pool", poolHandler(source)),
-      [token("Volume")]: explained("Volume", volumeHandler(source)),
-      [token("Network")]: explained("Network", networkHandler(source)),
-      [token("Domain")]: explained("Domain", domainHandler(source)),
+      [token("Pool")]: resource("Pool", poolHandler(source)),
+      [token("Volume")]: resource("Volume", volumeHandler(source)),
+      [token("Network")]: resource("Network", networkHandler(source)),
+      [token("Domain")]: resource("Domain", domainHandler(source)),
     },
     functions: {
       [token("getHost")]: asked("getHost", getHost(source)),
@@ -42,6 +49,10 @@ export function libvirtPlugin(connect: Connect = connectLibvirt): PluginDefiniti
     },
     close: () => configured.close(),
   };
+}
+
+function resource(kind: Parameters<typeof echoing>[0], handler: ResourceHandler): ResourceHandler {
+  return explained(kind, echoing(kind, handler));
 }
 
 function asked(name: string, handler: FunctionHandler): FunctionHandler {

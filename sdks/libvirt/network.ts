@@ -38,10 +38,6 @@ export class Network extends pulumi.CustomResource {
     }
 
     /**
-     * Bridge on the host: created for nat, route and isolated, existing for `bridge`. At most 15 characters. Example: `"lab0"`. Change: restart (the network is stopped and started; refused at preview while running guests are attached).
-     */
-    declare public readonly bridge: pulumi.Output<string>;
-    /**
      * Random id of this very object, made when it was created. Only an object that carries it is changed or deleted.
      */
     declare public /*out*/ readonly generation: pulumi.Output<string>;
@@ -91,7 +87,6 @@ export class Network extends pulumi.CustomResource {
             resourceInputs["stopped"] = undefined /*out*/;
             resourceInputs["uuid"] = undefined /*out*/;
         } else {
-            resourceInputs["bridge"] = undefined /*out*/;
             resourceInputs["generation"] = undefined /*out*/;
             resourceInputs["name"] = undefined /*out*/;
             resourceInputs["stopped"] = undefined /*out*/;

@@ -50,10 +50,6 @@ export class Pool extends pulumi.CustomResource {
      */
     declare public readonly name: pulumi.Output<string>;
     /**
-     * Absolute path of the directory on the libvirt host. It is made if it is missing, and removed with the pool only if it is empty. Example: `"/var/lib/libvirt/images/lab"`. Change: replace.
-     */
-    declare public readonly path: pulumi.Output<string>;
-    /**
      * True where it was found stopped; the next update starts it.
      */
     declare public /*out*/ readonly stopped: pulumi.Output<boolean | undefined>;
@@ -92,7 +88,6 @@ export class Pool extends pulumi.CustomResource {
             resourceInputs["adopted"] = undefined /*out*/;
             resourceInputs["built"] = undefined /*out*/;
             resourceInputs["name"] = undefined /*out*/;
-            resourceInputs["path"] = undefined /*out*/;
             resourceInputs["stopped"] = undefined /*out*/;
             resourceInputs["uuid"] = undefined /*out*/;
         }

@@ -81,9 +81,10 @@ test("create, nothing to do, live changes with their preview, drift, destroy: th
 
   const { text, resources } = await project.state();
   expect(text).not.toContain("correct horse");
-  for (const resource of resources.filter((one) => one.type.startsWith("libvirt:"))) {
-    expect(Object.keys(resource.outputs ?? {}), resource.urn).not.toContain("name");
-  }
+  const sizes = resources
+    .filter((one) => one.type.startsWith("libvirt:"))
+    .map((one) => JSON.stringify(one.outputs ?? {}).length);
+  expect(Math.max(...sizes)).toBeLessThan(250);
   await destroy();
   expect(await libvirt.networkLookupByName("elab")).toBeUndefined();
   expect(await libvirt.storagePoolLookupByName("epool")).toBeUndefined();
@@ -94,14 +95,19 @@ test("a volume that vanished comes back, a lost host removes nothing", async () 
   await project.up();
   const pool = await find(libvirt.storagePoolLookupByName("epool"));
   await libvirt.storageVolDelete(await find(libvirt.storageVolLookupByName(pool, "state")));
-  await project.config({ "test:uri": `qemu+unix:///system?socket=${host.directory}/none` });
+  await host.kill();
   const lost = await project.run(["refresh", "--stack", "dev", "--yes", "--skip-preview"]);
+  const left = (await project.state()).resources.map((one) => nameOf(one.urn));
   expect(lost.code).not.toBe(0);
   expect(lost.output).toContain("Nothing was removed from the state");
-  expect((await project.state()).resources.map((one) => nameOf(one.urn))).toContain("state");
-  await project.config({ "test:uri": host.qemuUri });
+  expect(left).toContain("state");
+  await host.start();
   await refresh();
-  expect((await project.preview()).map((step) => [step.op, nameOf(step.urn)])).toEqual([["create", "state"]]);
+  // The daemon of the test comes back in another network namespace, where the network has to be started.
+  expect((await project.preview()).map((step) => `${step.op} ${nameOf(step.urn)}`).sort()).toEqual([
+    "create state",
+    "update network",
+  ]);
   await project.up();
   expect(existsSync(join(path, "state"))).toBe(true);
   await destroy();

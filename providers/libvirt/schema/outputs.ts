@@ -23,10 +23,7 @@ const stopped: OutputSpec = {
   description: "True where it was found stopped; the next update starts it.",
 };
 
-/**
- * Outputs by resource. Inputs are not repeated in the state; the ones listed under `echoed` are still members of the
- * SDK's classes, because the engine completes outputs with inputs.
- */
+/** Outputs by resource, without the repeated inputs of `echoed`. */
 export const outputs: Readonly<Record<Exclude<ResourceName, "Config">, Outputs>> = {
   Pool: {
     uuid: { type: "string", description: "UUID of the pool on the host." },
@@ -74,11 +71,14 @@ export const outputs: Readonly<Record<Exclude<ResourceName, "Config">, Outputs>>
   },
 };
 
-/** Inputs that are members of the SDK's classes as well. */
+/**
+ * Inputs that are outputs as well, because programs hand them from one resource to another. No more than that: every
+ * repeated input is in the state twice.
+ */
 export const echoed: Readonly<Record<Exclude<ResourceName, "Config">, readonly string[]>> = {
-  Pool: ["name", "path"],
+  Pool: ["name"],
   Volume: ["name", "pool"],
-  Network: ["name", "bridge"],
+  Network: ["name"],
   Domain: ["name"],
 };
 

@@ -52,7 +52,7 @@ describe("a pool", () => {
     const urn = "urn:pulumi:dev::project::libvirt:index:Pool::pool";
     const foreseen = await run.client.create(urn, { name: "pool", path }, { preview: true });
     const made = await run.create("Pool", "pool", { name: "pool", path });
-    expect(foreseen.outputs).toEqual({ uuid: made.state.uuid });
+    expect(foreseen.outputs).toEqual({ name: "pool", uuid: made.state.uuid });
     expect(foreseen.id).toBe(made.id);
   });
 
@@ -100,7 +100,7 @@ describe("a pool", () => {
       );
       expect(elsewhere.message).toContain("Declare it as it is");
       const adopted = await run.create("Pool", "pool", { name: "pool", path, adopt: true });
-      expect(adopted.state).toEqual({ uuid: theirs.state.uuid, adopted: true });
+      expect(adopted.state).toEqual({ name: "pool", uuid: theirs.state.uuid, adopted: true });
       await run.delete(adopted);
       expect((await libvirt.storagePoolLookupByName("pool"))?.uuid).toBe(theirs.state.uuid);
     } finally {
