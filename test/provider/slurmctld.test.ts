@@ -35,14 +35,12 @@ const withoutAccounting = (files: SlurmFiles): SlurmFiles => ({
   "slurm.conf": files["slurm.conf"].replace(/^AccountingStorage.*\n/gm, ""),
 });
 
-/** Lines of the log that name an error, without those of a machine without mail and without its nodes. */
+/** What a first start and a machine without mail and without its nodes say in any case. */
+const EXPECTED = /MailProg|state file|state save file|Connection refused|No route|unreachable/i;
+
+/** Other lines of the log that name an error. */
 const errors = (boot: SlurmBoot): string[] =>
-  boot.log
-    .split("\n")
-    .filter((line) => /error|fatal/i.test(line))
-    .filter(
-      (line) => !/MailProg|slurmctld: error: .*(Connection refused|No route|unreachable|agent)/i.test(line),
-    );
+  boot.log.split("\n").filter((line) => /error|fatal/i.test(line) && !EXPECTED.test(line));
 
 describe("slurmctld of Debian 13", () => {
   it.each([1, 100, 1000])("boots on the generated configuration of %i nodes with accounting", (count) => {

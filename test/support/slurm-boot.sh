@@ -16,8 +16,7 @@ done
 mount -t proc none "$tree/proc"
 cp "$config"/* "$tree/etc/slurm/"
 mkdir -p "$tree/srv/hyperlab/slurmctld" "$tree/var/log/slurm" "$tree/run/mysqld"
-chown -R slurm: "$tree/srv/hyperlab" "$tree/var/log/slurm" "$tree/run/mysqld" "$tree/var/lib/mysql" 2>/dev/null ||
-  chroot "$tree" chown -R slurm: /srv/hyperlab /var/log/slurm /run/mysqld /var/lib/mysql
+chroot "$tree" chown -R slurm: /srv/hyperlab /var/log/slurm /run/mysqld /var/lib/mysql
 chroot "$tree" chown slurm: /etc/slurm/slurm.jwks
 chmod 600 "$tree/etc/slurm/slurm.jwks"
 
@@ -35,12 +34,16 @@ until_works() {
 }
 
 if [ "$mode" = accounting ]; then
-  chroot "$tree" mariadb-install-db --user=slurm --datadir=/var/lib/mysql --skip-test-db >/dev/null 2>&1
+  chroot "$tree" mariadb-install-db --user=slurm --datadir=/var/lib/mysql --skip-test-db --force \
+    --auth-root-authentication-method=normal >"$tree/tmp/install" 2>&1 || {
+    echo "MariaDB could not be set up"; cat "$tree/tmp/install"; exit 3; }
   chroot "$tree" mariadbd --user=slurm --datadir=/var/lib/mysql --socket=/run/mysqld/mysqld.sock --skip-networking \
-    --skip-grant-tables --innodb-buffer-pool-size=32M >"$tree/tmp/mariadb" 2>&1 &
+    --innodb-buffer-pool-size=32M >"$tree/tmp/mariadb" 2>&1 &
   until_works 300 $! inside mariadb --socket=/run/mysqld/mysqld.sock -e 'select 1' || {
-    echo "mariadb did not start"; cat "$tree/tmp/mariadb"; exit 3; }
-  inside mariadb --socket=/run/mysqld/mysqld.sock -e 'create database slurm_acct_db'
+    echo "MariaDB did not start"; cat "$tree/tmp/mariadb"; exit 3; }
+  password=$(sed -n 's/^StoragePass=//p' "$config/slurmdbd.conf")
+  inside mariadb --socket=/run/mysqld/mysqld.sock -e "create database slurm_acct_db;
+    create user slurm@localhost identified by '$password'; grant all on slurm_acct_db.* to slurm@localhost"
   chroot "$tree" chown slurm: /etc/slurm/slurmdbd.conf
   chmod 600 "$tree/etc/slurm/slurmdbd.conf"
   chroot "$tree" slurmdbd -D >"$tree/tmp/slurmdbd" 2>&1 &

@@ -1,4 +1,4 @@
-import { execFileSync, spawnSync } from "node:child_process";
+import { spawnSync } from "node:child_process";
 import { createHash, randomBytes } from "node:crypto";
 import {
   existsSync,
@@ -121,15 +121,20 @@ export function bootSlurm(
     for (const [name, content] of Object.entries(files)) writeFileSync(join(folder, name), content);
     writeFileSync(join(folder, "slurm.jwks"), slurmJwks());
     const script = fileURLToPath(new URL("slurm-boot.sh", import.meta.url));
-    const output = execFileSync(
+    const result = spawnSync(
       "unshare",
       [
         ...[...asRoot, "--net", "--uts", "--mount", "--pid", "--fork", "--kill-child", "bash", script],
         ...[tree, folder, controller.name, controller.address, accounting ? "accounting" : "alone"],
       ],
-      { encoding: "utf8", stdio: ["ignore", "pipe", "pipe"], timeout: 100_000, maxBuffer: 256 * 1024 * 1024 },
+      { encoding: "utf8", timeout: 100_000, maxBuffer: 256 * 1024 * 1024 },
     );
-    return parseBoot(output);
+    if (result.status !== 0) {
+      throw new Error(
+        `${script} failed (${result.error?.message ?? result.status}):\n${result.stdout}${result.stderr}`,
+      );
+    }
+    return parseBoot(result.stdout);
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
