@@ -80,7 +80,7 @@ export class PulumiProject {
   static async create(program: string, plugins: Readonly<Record<string, string>>): Promise<PulumiProject> {
     const { pulumi, folders } = await findEngine();
     const folder = mkdtempSync(join(tmpdir(), "pulumi-"));
-    mkdirSync(join(folder, "state"));
+    for (const name of ["state", "tmp"]) mkdirSync(join(folder, name));
     symlinkSync(join(root, "node_modules"), join(folder, "node_modules"));
     await build({
       entryPoints: [join(root, program)],
@@ -99,6 +99,8 @@ export class PulumiProject {
     const env = {
       ...process.env,
       PATH: [join(root, "node_modules/.bin"), ...folders, process.env.PATH].join(delimiter),
+      // The language host leaves a folder with pipes behind at each run.
+      TMPDIR: join(folder, "tmp"),
       PULUMI_HOME: join(folder, "home"),
       PULUMI_BACKEND_URL: `file://${join(folder, "state")}`,
       PULUMI_CONFIG_PASSPHRASE: "test",
