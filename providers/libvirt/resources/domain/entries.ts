@@ -82,8 +82,15 @@ export function hasPartOf(facts: NetworkFacts, entry: NetworkEntry): boolean {
   );
 }
 
-/** What brings a network from what it holds to the entry; a text where somebody else has the address. */
-export function repairs(facts: NetworkFacts, entry: NetworkEntry): readonly LiveChange[] | string {
+/**
+ * What brings a network from what it holds to the entry; a text where somebody else has the address or the MAC. A
+ * reservation of our MAC is ours only under our host name, the present one or one of `olds`.
+ */
+export function repairs(
+  facts: NetworkFacts,
+  entry: NetworkEntry,
+  olds: readonly NetworkEntry[],
+): readonly LiveChange[] | string {
   const owner = facts.reservations.find(
     (host) => attribute(host, "ip") === entry.address && attribute(host, "mac")?.toLowerCase() !== entry.mac,
   );
@@ -91,6 +98,10 @@ export function repairs(facts: NetworkFacts, entry: NetworkEntry): readonly Live
     return `${entry.address} is reserved for ${attribute(owner, "name") ?? attribute(owner, "mac") ?? "another machine"}`;
   }
   const reservation = reservationOf(facts, entry.mac);
+  const names = [entry, ...olds].filter(({ mac }) => mac === entry.mac).map(({ hostname }) => hostname);
+  if (reservation?.hostname !== undefined && !names.includes(reservation.hostname)) {
+    return `the MAC ${entry.mac} is reserved for ${reservation.hostname}`;
+  }
   const record = facts.dnsHosts.find((host) => host.address === entry.address);
   const [addReservation, addRecord] = additions(entry);
   const changes: (LiveChange | undefined)[] = [];

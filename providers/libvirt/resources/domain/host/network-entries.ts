@@ -1,28 +1,33 @@
 import { ProviderError } from "../../../../plugin/errors.ts";
 import { LibvirtError } from "../../../client/errors.ts";
 import type { NetworkRef } from "../../../client/types.ts";
+import { definedXml } from "../../../host.ts";
 import type { LiveChange } from "../../network/changes.ts";
 import { type NetworkFacts, parseNetwork } from "../../network/xml.ts";
 import { additions, type NetworkEntry, removals, repairs } from "../entries.ts";
 import { type Run, withSignal } from "../run.ts";
 
-/** Puts the entries into their networks. Does nothing where they are there. */
-export async function addEntries(run: Run, entries: readonly NetworkEntry[]): Promise<void> {
-  for (const entry of entries) await addEntry(run, entry);
+/** Puts the entries into their networks. Does nothing where they are there. `olds` are the machine's entries so far. */
+export async function addEntries(
+  run: Run,
+  entries: readonly NetworkEntry[],
+  olds: readonly NetworkEntry[] = [],
+): Promise<void> {
+  for (const entry of entries) await addEntry(run, entry, olds);
 }
 
-async function addEntry(run: Run, entry: NetworkEntry): Promise<void> {
+async function addEntry(run: Run, entry: NetworkEntry, olds: readonly NetworkEntry[]): Promise<void> {
   const network = await requireNetwork(run, entry.network);
   // Usually nothing is there: asking first would read the whole network once per machine.
   const [reservation, record] = additions(entry);
   if (reservation !== undefined && (await attempt(run, network, reservation))) {
     if (record === undefined || (await attempt(run, network, record))) return;
   }
-  const changes = repairs(await readNetwork(run, network), entry);
+  const changes = repairs(await readNetwork(run, network), entry, olds);
   if (typeof changes === "string") {
     throw new ProviderError(
       `${run.name} cannot have the address ${entry.address} in the network "${entry.network}": ${changes}. ` +
-        "Give one of the machines another address.",
+        "Give one of the machines another address or MAC.",
       "alreadyExists",
     );
   }
@@ -50,7 +55,9 @@ async function requireNetwork(run: Run, name: string): Promise<NetworkRef> {
 
 async function readNetwork(run: Run, network: NetworkRef): Promise<NetworkFacts> {
   return parseNetwork(
-    await run.provider.client.networkGetXmlDesc(network, { inactive: true, ...withSignal(run) }),
+    await definedXml((options) =>
+      run.provider.client.networkGetXmlDesc(network, { ...options, ...withSignal(run) }),
+    ),
   );
 }
 

@@ -1,6 +1,7 @@
 import { isNotFound } from "../../../client/errors.ts";
 import type { DomainRef } from "../../../client/types.ts";
 import type { NetworkSnapshot, PoolSnapshot, ProviderContext } from "../../../context.ts";
+import { definedXml } from "../../../host.ts";
 import { type NetworkFacts, parseNetwork } from "../../network/xml.ts";
 import { parsePool } from "../../pool/xml.ts";
 import { parseVolume, type VolumeFacts } from "../../volume/xml.ts";
@@ -140,7 +141,7 @@ export function freshReader(provider: ProviderContext, signal: AbortSignal): Hos
     async network(name) {
       const ref = await client.networkLookupByName(name, options);
       if (ref === undefined) return undefined;
-      return parseNetwork(await client.networkGetXmlDesc(ref, { inactive: true, ...options }));
+      return parseNetwork(await definedXml((how) => client.networkGetXmlDesc(ref, { ...how, ...options })));
     },
   };
 }

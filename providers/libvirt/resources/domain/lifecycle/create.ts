@@ -15,7 +15,7 @@ import { type Run, withSignal } from "../run.ts";
 import { healthyFacts } from "../state.ts";
 import { type ParsedDomain, parseDomain } from "../xml/parse.ts";
 import { awaitBoot, type Booted, startGuest } from "./boot.ts";
-import { defineDomain, newMark, writeMark } from "./define.ts";
+import { defineDomain, newMark, undefineDomain, writeMark } from "./define.ts";
 import { type Outcome, partialFailure, powerAfterFailure } from "./result.ts";
 import { powerOff } from "./stop.ts";
 
@@ -128,8 +128,7 @@ async function discard(run: Run, ref: DomainRef, parsed: ParsedDomain): Promise<
   run.call.logger.info(`${run.name}: removes what an interrupted create with other inputs left`);
   await powerOff(run, ref);
   for (const disk of parsed.mark?.disks ?? []) await deleteOverlay(run, disk);
-  await run.provider.client.domainUndefine(ref, { nvram: true, managedSave: true, ...withSignal(run) });
-  run.provider.cache.domains.invalidate();
+  await undefineDomain(run, ref);
 }
 
 async function taken(run: Run, ref: DomainRef, hash: string): Promise<ProviderError> {

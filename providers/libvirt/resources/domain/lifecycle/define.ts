@@ -1,3 +1,4 @@
+import { isNotFound, LibvirtError } from "../../../client/errors.ts";
 import type { DomainRef } from "../../../client/types.ts";
 import { inputHash, markNamespace, markPrefix } from "../../../ownership/index.ts";
 import { parseXml, renderXml, renderXmlLine } from "../../../xml/index.ts";
@@ -76,5 +77,29 @@ export async function writeMark(run: Run, ref: DomainRef, mark: DomainMark): Pro
     );
   } finally {
     run.provider.cache.domains.invalidate();
+  }
+}
+
+/** Flags from complete to what every driver knows: drivers refuse flags for things that they do not have. */
+const undefineFlags = [
+  { nvram: true, managedSave: true, snapshotsMetadata: true, checkpointsMetadata: true },
+  { nvram: true, managedSave: true, snapshotsMetadata: true },
+  { managedSave: true, snapshotsMetadata: true },
+] as const;
+
+/** Removes a definition with what libvirt keeps beside it; does nothing where it is gone. */
+export async function undefineDomain(run: Run, ref: DomainRef): Promise<void> {
+  const { client, cache } = run.provider;
+  for (const [index, flags] of undefineFlags.entries()) {
+    try {
+      await client.domainUndefine(ref, { ...flags, ...withSignal(run) });
+      return;
+    } catch (error) {
+      if (isNotFound(error)) return;
+      const unknown = error instanceof LibvirtError && error.codeName === "VIR_ERR_INVALID_ARG";
+      if (!unknown || index === undefineFlags.length - 1) throw error;
+    } finally {
+      cache.domains.invalidate();
+    }
   }
 }

@@ -1,18 +1,18 @@
 import { ProviderError } from "../../../../plugin/errors.ts";
 import type { PropertyMap } from "../../../../plugin/values.ts";
-import { isNotFound } from "../../../client/errors.ts";
 import { decodeInputs } from "../../../schema/index.ts";
 import { definitionOf } from "../definition.ts";
 import { entriesOf } from "../entries.ts";
 import { removeEntries } from "../host/network-entries.ts";
 import { type Observation, observe } from "../host/observe.ts";
 import { deleteOverlay } from "../host/overlay.ts";
-import { freshReader, type SeenDomain } from "../host/reader.ts";
+import { freshReader } from "../host/reader.ts";
 import type { DomainMark } from "../mark.ts";
 import { recordedFacts } from "../plan/facts.ts";
 import { deleteLine } from "../plan/line.ts";
-import { type Run, withSignal } from "../run.ts";
+import type { Run } from "../run.ts";
 import { type DomainState, decodeState } from "../state.ts";
+import { undefineDomain } from "./define.ts";
 import { nextGeneration } from "./rebuild.ts";
 import { stopGuest } from "./stop.ts";
 
@@ -41,25 +41,8 @@ export async function deleteDomain(run: Run, raw: PropertyMap, oldInputs: Proper
     neverUp: mark?.pending === "boot" && mark.previous === undefined,
   });
   for (const disk of mark?.disks ?? []) await deleteOverlay(run, disk);
-  await undefine(run, seen);
+  await undefineDomain(run, seen.ref);
   await removeEntries(run, entriesOf(definitionOf(inputs)));
-}
-
-async function undefine(run: Run, seen: SeenDomain): Promise<void> {
-  const { client, cache } = run.provider;
-  try {
-    await client.domainUndefine(seen.ref, {
-      nvram: true,
-      managedSave: true,
-      snapshotsMetadata: true,
-      checkpointsMetadata: true,
-      ...withSignal(run),
-    });
-  } catch (error) {
-    if (!isNotFound(error)) throw error;
-  } finally {
-    cache.domains.invalidate();
-  }
 }
 
 /** `newer`: ours, but of a later create. @throws ProviderError for a domain that is not provably ours. */

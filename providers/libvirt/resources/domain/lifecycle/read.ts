@@ -104,8 +104,16 @@ async function importDomain(run: Run, reader: HostReader, id: string): Promise<R
       `${seen.ref.name} has parts that cannot be declared and that the first change of its definition drops: ${parts}`,
     );
   }
-  return result(run, observation, { ...state, rootVolume: observation.parsed.rootVolume });
+  const agent = observation.parsed.definition.guestAgent;
+  return result(
+    run,
+    agent ? observation : { ...observation, inputs: { ...observation.inputs, ...withoutAgent } },
+    { ...state, rootVolume: observation.parsed.rootVolume },
+  );
 }
+
+/** A guest without an agent cannot be asked: its declaration has to say so. */
+const withoutAgent = { quiesce: { hook: "never" }, ready: { wait: "none" } } as const;
 
 function refuseForeign(run: Run, name: string, mark: { owner: string; urn: string }): void {
   if (mark.owner === run.provider.config.owner && mark.urn === run.urn) return;

@@ -86,7 +86,7 @@ async function switchDisk(
   const { ref } = seen.seen;
   try {
     await removeEntries(run, staleEntries(entriesOf(change.before), entriesOf(change.definition)));
-    await addEntries(run, entriesOf(change.definition));
+    await addEntries(run, entriesOf(change.definition), entriesOf(change.before));
     await defineDomain(run, {
       definition: change.definition,
       uuid: seen.parsed.uuid,
@@ -175,7 +175,7 @@ async function restoreOld(run: Run, change: Change, mark: DomainMark, previous: 
   if (oldMark !== undefined) await writeMark(run, ref, { ...oldMark, disks: olds });
   const [before, after] = [entriesOf(change.before), entriesOf(change.definition)];
   await removeEntries(run, staleEntries(after, before));
-  await addEntries(run, before);
+  await addEntries(run, before, after);
   await startGuest(run, ref);
 }
 

@@ -128,7 +128,7 @@ async function write(
 ): Promise<void> {
   const { definition, before } = change;
   await removeEntries(run, staleEntries(entriesOf(before), entriesOf(definition)));
-  await addEntries(run, entriesOf(definition));
+  await addEntries(run, entriesOf(definition), entriesOf(before));
   const { ref } = seen.seen;
   if (change.plan.defines) {
     await defineDomain(run, {
