@@ -42,7 +42,9 @@ export async function ensureHypervisor(options: HypervisorOptions): Promise<Hype
   await ensurePackages(options);
   await ensureDaemon(options);
   const findings = await mendKvmDevice(options.report);
-  return { kvm: await probeKvm({ cache: options.cache }), findings };
+  const around = (attempt: () => Promise<KvmResult>) =>
+    options.report.step("Trying whether KVM runs a machine", attempt);
+  return { kvm: await probeKvm({ cache: options.cache, around }), findings };
 }
 
 const isRoot = (): boolean => process.getuid?.() === 0;

@@ -90,6 +90,8 @@ export interface ProbeOptions {
   device?: string;
   /** QEMU to run. Default: qemu-system-x86_64 on PATH. */
   qemu?: string | undefined;
+  /** Called around the attempt where no result is kept, which takes up to some seconds: to show that it goes on. */
+  around?: (attempt: () => Promise<KvmResult>) => Promise<KvmResult>;
 }
 
 /**
@@ -113,7 +115,8 @@ export async function probeKvm(options: ProbeOptions): Promise<KvmResult> {
   const identity = probeIdentity(qemu, device);
   const known = readCached(cacheFile, identity);
   if (known) return known;
-  const result = await probeNow(qemu);
+  const around = options.around ?? ((attempt) => attempt());
+  const result = await around(() => probeNow(qemu));
   writeCached(cacheFile, identity, result);
   return result;
 }
