@@ -1,12 +1,22 @@
 import { execFileSync } from "node:child_process";
 import { createHash, randomBytes } from "node:crypto";
-import { existsSync, readFileSync, statSync, truncateSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  truncateSync,
+  writeFileSync,
+} from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { createLibvirtClient, type LibvirtClient } from "../../../providers/libvirt/client/index.ts";
 import { clearHost, ProviderRun, type Recorded } from "../../support/libvirt-provider.ts";
 import { type OwnLibvirtd, startOwnLibvirtd } from "../../support/libvirtd.ts";
-import { urnOf, wireError } from "../../support/plugin-client.ts";
+import { PluginClient, spawnPlugin, urnOf, wireError } from "../../support/plugin-client.ts";
+import { stagePlugin } from "../../support/pulumi.ts";
 
 let host: OwnLibvirtd;
 let libvirt: LibvirtClient;
@@ -307,6 +317,55 @@ describe("an uploaded volume", () => {
       run.plugin.engine.lines.some((line) => line.ephemeral && /uploading .* of 2\.0 GiB/.test(line.message)),
     ).toBe(true);
     expect(await volumeNames()).toEqual([]);
+  });
+});
+
+describe("many volumes at a time", () => {
+  it("are made in one pool, uploads among them", async () => {
+    const names = Array.from({ length: 12 }, (_, index) => `volume-${index}`);
+    const made = await Promise.all(
+      names.map((name, index) =>
+        run.create("Volume", name, {
+          name,
+          pool: "vpool",
+          ...(index % 2 === 0 ? { sizeMiB: 8 } : { sizeMiB: 16, source: { path: image, id: "image-1" } }),
+        }),
+      ),
+    );
+    for (const [index, name] of names.entries()) {
+      const info = JSON.parse(qemuImg("info", "--output=json", join(path, name)));
+      expect(info).toMatchObject({
+        format: "qcow2",
+        "virtual-size": (index % 2 === 0 ? 8 : 16) * 1024 * 1024,
+      });
+    }
+    await withRun(owner, async (again) => {
+      for (const volume of made) expect(await again.read(volume)).toEqual(volume);
+    });
+    await Promise.all(made.map((volume) => run.delete(volume)));
+    expect(await volumeNames()).toEqual([]);
+  });
+});
+
+describe("the plugin's process", () => {
+  it("uploads a large file in bounded memory", async () => {
+    const staged = mkdtempSync(join(tmpdir(), "staged-"));
+    const large = join(host.directory, "large-upload.raw");
+    execFileSync("mke2fs", ["-q", "-F", large, "2G"]);
+    const home = await stagePlugin(staged, "libvirt", "providers/libvirt/main.ts");
+    const { process: child, port } = await spawnPlugin(join(home, "pulumi-resource-libvirt"), ["--attach"]);
+    const client = new PluginClient(port);
+    try {
+      await client.configure({ uri: host.qemuUri, owner });
+      await client.create(urn, { name: "large", pool: "vpool", source: { path: large, id: "large" } });
+      const status = readFileSync(`/proc/${child.pid}/status`, "utf8");
+      const peakKiB = Number(/VmHWM:\s+(\d+)/.exec(status)?.[1]);
+      expect(peakKiB).toBeLessThan(200 * 1024);
+    } finally {
+      client.close();
+      child.kill("SIGKILL");
+      rmSync(staged, { recursive: true, force: true });
+    }
   });
 });
 

@@ -146,22 +146,14 @@ async function fill(
   try {
     await checkSpace(provider, context, pool, content?.length ?? 0);
     const options = { signal: context.signal };
-    // Uploaded as plain bytes whatever they are, so that the file equals its source; libvirt then recognises it.
-    const volume = await client.storageVolCreateXml(
-      pool,
-      renderVolume(
-        content === undefined
-          ? {
-              name: inputs.name,
-              format: inputs.format ?? "qcow2",
-              capacityBytes: fromMiB(inputs.sizeMiB ?? 0),
-            }
-          : { name: inputs.name, format: "raw", capacityBytes: content.length },
-      ),
-      options,
-    );
+    // An upload overwrites what libvirt makes here, and libvirt knows its format and size without another look: it
+    // refuses to look again while other transfers are under way in the pool.
+    const format = content?.format ?? inputs.format ?? "qcow2";
+    const capacityBytes = content?.virtualSize ?? fromMiB(inputs.sizeMiB ?? 0);
+    const xml = renderVolume({ name: inputs.name, format, capacityBytes });
+    const volume = await client.storageVolCreateXml(pool, xml, options);
     made.unshift(inputs.name);
-    if (content !== undefined) await upload(provider, context, pool, volume, content);
+    if (content !== undefined) await upload(provider, context, volume, content);
     return {
       facts: await settle(provider, context, pool, volume, inputs, content),
       generation: marker.generation,
@@ -176,7 +168,6 @@ async function fill(
 async function upload(
   provider: ProviderContext,
   context: CallContext,
-  pool: StoragePoolRef,
   volume: StorageVolRef,
   content: OpenContent,
 ): Promise<void> {
@@ -193,7 +184,6 @@ async function upload(
     },
   });
   content.verify();
-  await refreshPool(provider.client, pool, context.signal);
 }
 
 /** Brings the volume to its size and reads what it has become. */

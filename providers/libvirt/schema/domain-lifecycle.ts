@@ -1,0 +1,122 @@
+import type { DomainInputs } from "../resources/inputs.ts";
+import type { FieldTable } from "./table.ts";
+
+/** Power, readiness and the way a domain is stopped. */
+export const lifecycle = {
+  autostart: {
+    type: "boolean",
+    default: false,
+    description: "Start the domain when the host boots.",
+    effect: "live",
+  },
+  running: {
+    type: "boolean",
+    default: true,
+    description: "Declared power state. A domain that should run and does not is drift.",
+    effect: [
+      { when: "turnedOn", effect: "live", because: "is started" },
+      { when: "otherwise", effect: "restart", because: "is quiesced and stopped, and stays off" },
+    ],
+  },
+  deriveSshHostKey: {
+    type: "boolean",
+    default: false,
+    description:
+      "Write the SSH host key that is derived from the provider's `identitySecret` and the domain's name into the guest, at the first boot of each new root disk.",
+    effect: "none",
+  },
+  stop: {
+    type: "object",
+    typeName: "Stop",
+    description: "How the domain is stopped.",
+    effect: "none",
+    fields: {
+      timeoutSeconds: {
+        type: "integer",
+        default: 300,
+        minimum: 1,
+        unit: "seconds",
+        description: "Time for the guest to shut down after it was quiesced.",
+        effect: "none",
+      },
+      onTimeout: {
+        type: "string",
+        default: "fail",
+        values: {
+          fail: "An error that says what to do.",
+          powerOff: "Hard power-off; the guest may lose data.",
+        },
+        description: "What happens when the guest is still running then.",
+        effect: "none",
+      },
+    },
+  },
+  quiesce: {
+    type: "object",
+    typeName: "Quiesce",
+    description: "How the guest is emptied before it is stopped.",
+    effect: "none",
+    fields: {
+      hook: {
+        type: "string",
+        default: "required",
+        values: {
+          required: "A missing agent or hook is an error.",
+          ifPresent: "Stop without it where the guest has none.",
+          never: "Do not ask the guest.",
+        },
+        description: "Use of the guest's `quiesce` program.",
+        effect: "none",
+      },
+      timeoutSeconds: {
+        type: "integer",
+        default: 3600,
+        minimum: 1,
+        unit: "seconds",
+        description: "Time for the program to empty the machine.",
+        effect: "none",
+      },
+    },
+  },
+  ready: {
+    type: "object",
+    typeName: "Ready",
+    description: "When a started domain counts as ready.",
+    effect: "none",
+    fields: {
+      wait: {
+        type: "string",
+        default: "hook",
+        values: {
+          hook: "The guest's `ready` program says so.",
+          agent: "The guest agent answers.",
+          none: "Running is enough.",
+        },
+        description: "What is waited for.",
+        effect: "none",
+      },
+      timeoutSeconds: {
+        type: "integer",
+        default: 900,
+        minimum: 1,
+        unit: "seconds",
+        description: "Time from start to ready.",
+        effect: "none",
+      },
+    },
+  },
+  rolloutGroup: {
+    type: "string",
+    defaultText: "no group, no limit",
+    description: "Machines with the same group share permits for restarts and rebuilds.",
+    example: "lab/compute",
+    effect: "none",
+  },
+  maxUnavailable: {
+    type: "integer",
+    default: 1,
+    minimum: 1,
+    description: "Machines of the group that may be down at a time.",
+    effect: "none",
+  },
+} satisfies Partial<FieldTable<DomainInputs>>;
