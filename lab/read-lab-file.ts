@@ -1,7 +1,6 @@
 import { existsSync, readFileSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { type LoadedLab, loadLabFile, printProblems } from "../config/index.ts";
-import { projectRoot } from "../tools/paths.ts";
 
 /**
  * Reads the cluster file that the stack configuration names.
