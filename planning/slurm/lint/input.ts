@@ -52,8 +52,8 @@ export function parseInput(input: LintInput): Parsed {
   };
 }
 
-/** Value of a parameter that has a line of its own. */
+/** Value of a parameter that has a line of its own; of several SLURM takes the last. */
 export const parameterValue = (lines: readonly ConfLine[], name: string): string | undefined =>
   lines
     .map((line) => (line.pairs.length === 1 ? pairValue(line, name) : undefined))
-    .find((value) => value !== undefined);
+    .findLast((value) => value !== undefined);
