@@ -18,8 +18,16 @@ export interface DownOptions {
 
 /** Removes what the stack made and nothing else. Returns the exit code. */
 export async function down(context: Context, options: DownOptions): Promise<number> {
+  return removeStack(context, await openSession(context), options);
+}
+
+/** As `down`, with an engine that is there already. */
+export async function removeStack(
+  context: Context,
+  session: EngineSession,
+  options: DownOptions,
+): Promise<number> {
   const { layout, report } = context;
-  const session = await openSession(context);
   const state = await existing(context, session);
   if (!state.exists || state.resources.length === 0) {
     report.line(`Stack ${layout.stack} has nothing to remove.`);

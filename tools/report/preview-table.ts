@@ -92,6 +92,7 @@ export function summarisePreview(events: readonly EngineEvent[]): PreviewSummary
   }
   for (const step of steps.values()) {
     if (step.type === MACHINE_TYPE) summary.machines.push(machineRow(step, lines.get(step.urn)));
+    else if (step.type.startsWith("pulumi:providers:")) continue;
     else if (step.custom && !["same", "read", "refresh", "other"].includes(step.operation)) {
       const { changed, name, operation, type, urn } = step;
       summary.others.push({ name, type, urn, operation, changed });

@@ -184,6 +184,7 @@ describe("the preview table", () => {
     start(step("lab-compute-05", "replace", { changed: ["name"] })),
     start(step("lab-compute-05", "delete-replaced")),
     start(step("after", "update", { type: "command:remote:Command", changed: ["stdin"], urn: "urn:after" })),
+    start(step("host", "create", { type: "pulumi:providers:libvirt", urn: "urn:host" })),
     start(step("hpc", "create", { type: "hyperlab:index:HpcCluster", custom: false, urn: "urn:hpc" })),
   ];
 
