@@ -26,6 +26,7 @@ const parser = new XMLParser({
   trimValues: false,
   ignorePiTags: true,
   ignoreDeclaration: true,
+  jPath: false,
 });
 
 /**
@@ -98,6 +99,8 @@ function isRecord(value: unknown): value is Record<string, unknown> {
 const named: Readonly<Record<string, string>> = { amp: "&", lt: "<", gt: ">", quot: '"', apos: "'" };
 
 function decode(text: string): string {
+  // Nearly all values hold no reference.
+  if (!text.includes("&")) return text;
   return text.replace(/&([^;&<\s]{0,32};?)/g, (whole, body: string) => {
     const name = body.endsWith(";") ? body.slice(0, -1) : undefined;
     const character = name === undefined ? undefined : (namedCharacter(name) ?? numbered(name));
