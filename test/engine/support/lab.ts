@@ -187,10 +187,13 @@ export class Stack {
   }
 }
 
+/** Domains are read before every preview and update: that alone is no change. */
+const unchanged = new Set(["same", "refresh"]);
+
 function stepsOf(events: readonly EngineEvent[]): Record<string, readonly string[]> {
   const ops: Record<string, readonly string[]> = {};
   for (const event of events) {
-    if (event.kind !== "start" || event.step.operation === "same") continue;
+    if (event.kind !== "start" || unchanged.has(event.step.operation)) continue;
     ops[event.step.name] = [...(ops[event.step.name] ?? []), event.step.operation];
   }
   return ops;
