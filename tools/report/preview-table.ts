@@ -2,7 +2,10 @@ import type { EngineEvent, Operation, ResourceStep } from "./engine-events.ts";
 import { shortType } from "./run-display.ts";
 import { textTable } from "./table.ts";
 
-/** What happens to a machine, as the provider's effects table calls it, and creation and removal. */
+/**
+ * What happens to a machine. The classes of the provider's effects table (live, restart, rebuild, replace, forbidden),
+ * creation and removal, and what mends a machine that is not as it should be.
+ */
 export type MachineEffect =
   | "none"
   | "live"
@@ -12,6 +15,12 @@ export type MachineEffect =
   | "forbidden"
   | "create"
   | "remove"
+  | "start"
+  | "stop"
+  | "resume"
+  | "change"
+  | "recover"
+  | "wait"
   | "update";
 
 export interface MachineRow {
@@ -29,7 +38,8 @@ export interface OtherRow {
   type: string;
   urn: string;
   operation: Operation;
-  changed: string[];
+  /** Changed fields with their effect as the provider says it, or their names. */
+  why: string;
 }
 
 export interface PreviewSummary {
@@ -41,29 +51,76 @@ export interface PreviewSummary {
 }
 
 const MACHINE_TYPE = "libvirt:index:Domain";
-const EFFECTS = ["none", "live", "restart", "rebuild", "replace", "forbidden"] as const;
 
-/** The provider's line about a machine, for example `lab-compute-01: restart (memoryMiB 2048 → 3072), quiesce first`. */
-export function parseEffectLine(
-  text: string,
-): { name: string; effect: MachineEffect; why: string; note: string } | undefined {
-  const match = /^(\S+): (none|live|restart|rebuild|replace|forbidden)\b(.*)$/s.exec(text.trim());
-  const effect = EFFECTS.find((known) => known === match?.[2]);
-  if (!match || !effect) return undefined;
-  const { why, rest } = splitParentheses((match[3] ?? "").trim());
-  return { name: match[1] ?? "", effect, why, note: rest.replace(/^[,:;]\s*/, "").trim() };
+/** How the provider's line begins after the machine's name, and what that means. Longer texts first. */
+const VERBS: readonly (readonly [text: string, effect: MachineEffect])[] = [
+  ["no effect on the machine", "none"],
+  ["nothing", "none"],
+  ["live", "live"],
+  ["wait until ready", "wait"],
+  ["start", "start"],
+  ["resume", "resume"],
+  ["change while it is off", "change"],
+  ["make again", "recover"],
+  ["define again on its own disk", "recover"],
+  ["stop", "stop"],
+  ["restart", "restart"],
+  ["rebuild", "rebuild"],
+  ["replace", "replace"],
+  ["refused", "forbidden"],
+  ["forbidden", "forbidden"],
+  ["create", "create"],
+  ["delete", "remove"],
+];
+
+export interface EffectLine {
+  name: string;
+  effect: MachineEffect;
+  /** Reason and changed fields. */
+  why: string;
+  note: string;
 }
 
-/** `(a (b) c), rest` into what the first parentheses hold, nested ones included, and what follows. */
-function splitParentheses(text: string): { why: string; rest: string } {
-  if (!text.startsWith("(")) return { why: "", rest: text };
+/**
+ * The provider's line about a machine, for example `lab-compute-01: restart (memoryMiB 2048 → 3072), quiesce first`;
+ * undefined for any other text.
+ */
+export function parseEffectLine(text: string): EffectLine | undefined {
+  const match = /^(\S+): (.*)$/s.exec(text.trim());
+  const said = match?.[2] ?? "";
+  const verb = VERBS.find(([words]) => said.startsWith(words) && /^($|[ :,])/.test(said.slice(words.length)));
+  if (!match || !verb) return undefined;
+  const [words, effect] = verb;
+  const { rest, why } = takeReasons(said.slice(words.length), effect === "forbidden");
+  return { name: match[1] ?? "", effect, why, note: rest.replace(/^[,:;]?\s*/, "").trim() };
+}
+
+/** `: reason (fields), note` into reason with fields, and the note. Of what is refused the reasons are the note. */
+function takeReasons(text: string, refused: boolean): { why: string; rest: string } {
+  const why: string[] = [];
+  let rest = text;
+  for (;;) {
+    if (rest.startsWith(" (")) {
+      const end = closingParenthesis(rest, 1);
+      why.push(rest.slice(2, end));
+      rest = rest.slice(end + 1);
+    } else if (rest.startsWith(": ") && !refused && why.length === 0) {
+      const end = / \(|, /.exec(rest)?.index ?? rest.length;
+      why.push(rest.slice(2, end));
+      rest = rest.slice(end);
+    } else return { why: why.join("; "), rest };
+  }
+}
+
+/** Index of the parenthesis that closes the one at `start`; the end of the text where none does. */
+function closingParenthesis(text: string, start: number): number {
   let depth = 0;
-  for (let index = 0; index < text.length; index += 1) {
+  for (let index = start; index < text.length; index += 1) {
     if (text[index] === "(") depth += 1;
     if (text[index] === ")") depth -= 1;
-    if (depth === 0) return { why: text.slice(1, index), rest: text.slice(index + 1) };
+    if (depth === 0) return index;
   }
-  return { why: text.slice(1), rest: "" };
+  return text.length;
 }
 
 const BY_OPERATION: Partial<Record<Operation, MachineEffect>> = {
@@ -92,17 +149,27 @@ export function summarisePreview(events: readonly EngineEvent[]): PreviewSummary
   }
   for (const step of steps.values()) {
     if (step.type === MACHINE_TYPE) summary.machines.push(machineRow(step, lines.get(step.urn)));
-    else if (step.type.startsWith("pulumi:providers:")) continue;
-    else if (step.custom && !["same", "read", "refresh", "other"].includes(step.operation)) {
-      const { changed, name, operation, type, urn } = step;
-      summary.others.push({ name, type, urn, operation, changed });
-    }
+    else if (changesResource(step)) summary.others.push(otherRow(step, lines.get(step.urn)));
   }
   const byName = (a: { name: string }, b: { name: string }): number =>
     a.name < b.name ? -1 : a.name > b.name ? 1 : 0;
   summary.machines.sort(byName);
   summary.others.sort(byName);
   return summary;
+}
+
+function changesResource(step: ResourceStep): boolean {
+  if (!step.custom || step.type.startsWith("pulumi:providers:")) return false;
+  return !["same", "read", "refresh", "other"].includes(step.operation);
+}
+
+function otherRow(step: ResourceStep, line: string | undefined): OtherRow {
+  const { changed, name, operation, type, urn } = step;
+  const said = line === undefined ? undefined : parseEffectLine(line);
+  const why = said
+    ? [said.effect, said.why, said.note].filter((part) => part !== "").join("; ")
+    : changed.join(", ");
+  return { name, type, urn, operation, why };
 }
 
 /** A replacement is three steps of one resource; a refresh before an update is one more. */
@@ -143,13 +210,13 @@ export function renderPreview(summary: PreviewSummary, width: number): string[] 
     lines.push(...textTable(["machine", "effect", "why"], rows, width), "");
   }
   if (summary.others.length > 0) {
-    const rows = summary.others.map(({ changed, name, operation, type }) => [
+    const rows = summary.others.map(({ name, operation, type, why }) => [
       name,
       shortType(type),
       operation,
-      changed.join(", "),
+      why,
     ]);
-    lines.push(...textTable(["resource", "type", "change", "fields"], rows, width), "");
+    lines.push(...textTable(["resource", "type", "change", "why"], rows, width), "");
   }
   const touched = summary.machines.filter((machine) => machine.effect !== "none").length;
   const total = summary.machines.length;

@@ -153,17 +153,62 @@ describe("what is shown while the engine runs", () => {
 describe("the preview table", () => {
   it.each([
     [
-      "lab-compute-01: restart (memoryMiB 2048 → 3072), quiesce first",
-      { name: "lab-compute-01", effect: "restart", why: "memoryMiB 2048 → 3072", note: "quiesce first" },
+      "n1: restart (memoryMiB 2048 → 3072), quiesce first",
+      "restart",
+      "memoryMiB 2048 → 3072",
+      "quiesce first",
     ],
-    ["n1: live (vcpus 2 → 4)", { name: "n1", effect: "live", why: "vcpus 2 → 4", note: "" }],
+    ["n1: live (vcpus 2 → 4)", "live", "vcpus 2 → 4", ""],
+    ["n1: nothing", "none", "", ""],
+    ["n1: no effect on the machine (title changed)", "none", "title changed", ""],
     [
-      "n1: forbidden (rootDisk.sizeMiB 20 → 10 (shrinks)), no",
-      { name: "n1", effect: "forbidden", why: "rootDisk.sizeMiB 20 → 10 (shrinks)", note: "no" },
+      "n1: refused (rootDisk.sizeMiB 20 → 10 (shrinks)): a disk cannot shrink, make a new one",
+      "forbidden",
+      "rootDisk.sizeMiB 20 → 10 (shrinks)",
+      "a disk cannot shrink, make a new one",
     ],
-    ["n1: none", { name: "n1", effect: "none", why: "", note: "" }],
-  ])("reads %j", (line, expected) => {
-    expect(parseEffectLine(line)).toEqual(expected);
+    [
+      "n1: rebuild (rootDisk.image changed), quiesce first, new root disk, the old one is kept until the machine is ready",
+      "rebuild",
+      "rootDisk.image changed",
+      "quiesce first, new root disk, the old one is kept until the machine is ready",
+    ],
+    [
+      "n1: rebuild: the root disk is gone (title changed)",
+      "rebuild",
+      "the root disk is gone; title changed",
+      "",
+    ],
+    ["n1: start: should run and is shut off", "start", "should run and is shut off", ""],
+    [
+      "n1: start: should run and has crashed (vcpus 2 → 4)",
+      "start",
+      "should run and has crashed; vcpus 2 → 4",
+      "",
+    ],
+    ["n1: change while it is off (memoryMiB 1 → 2), then start", "change", "memoryMiB 1 → 2", "then start"],
+    [
+      "n1: make again: the definition and the root disk are gone, then start",
+      "recover",
+      "the definition and the root disk are gone",
+      "then start",
+    ],
+    [
+      "n1: wait until ready: an earlier run ended before it was",
+      "wait",
+      "an earlier run ended before it was",
+      "",
+    ],
+    ["n1: stop (running removed), stop without quiesce", "stop", "running removed", "stop without quiesce"],
+    [
+      "n1: replace (name changed): deleted first, then made anew",
+      "replace",
+      "name changed",
+      "deleted first, then made anew",
+    ],
+    ["n1: create, not started", "create", "", "not started"],
+  ])("reads %j", (line, effect, why, note) => {
+    expect(parseEffectLine(line)).toEqual({ name: "n1", effect, why, note });
   });
 
   it("takes no other text for an effect", () => {
@@ -203,7 +248,7 @@ describe("the preview table", () => {
         type: "command:remote:Command",
         urn: "urn:after",
         operation: "update",
-        changed: ["stdin"],
+        why: "stdin",
       },
     ]);
   });
@@ -217,7 +262,7 @@ describe("the preview table", () => {
       "lab-compute-04  remove",
       "lab-compute-05  replace  name",
       "",
-      "resource  type     change  fields",
+      "resource  type     change  why",
       "after     Command  update  stdin",
       "",
       "4 of 5 machines and 1 other resource change.",
