@@ -7,6 +7,7 @@ import { checkMachine } from "../preflight/checks.ts";
 import { gatherFacts } from "../preflight/gather.ts";
 import { isLocalSystem, labNeeds } from "../preflight/needs.ts";
 import { Refusal } from "../preflight/refusal.ts";
+import { ensureUserKey } from "../ssh/own-key.ts";
 import { type CheckpointSummary, readCheckpoint } from "../state/checkpoint.ts";
 import { settleState } from "../state/settle.ts";
 import { type Context, openSession, readLab, showFindings } from "./context.ts";
@@ -27,6 +28,9 @@ export async function prepareRun(context: Context): Promise<EngineSession> {
   }
   // Before the engine is obtained, which may take minutes, wherever the state can be read without it.
   if (local && lab && early) await preflight(context, lab, early);
+  // Before the program runs: it reads who may log in.
+  const key = await ensureUserKey(context.layout.folder);
+  if (key !== undefined) context.report.line(`You have no SSH key, so one was made for the lab: ${key}`);
   const session = await openSession(context);
   await ensureStack(session, context.layout);
   await settleState(session, context.layout, context.report);

@@ -16,6 +16,7 @@ export async function preview(context: Context, options: { json: boolean }): Pro
   const summary = summarisePreview(result.events);
   if (options.json) process.stdout.write(`${JSON.stringify(summary, undefined, 2)}\n`);
   else {
+    for (const note of summary.notes) report.line(note);
     for (const warning of summary.warnings.filter(isNews))
       report.line(report.colour("yellow", `warning: ${warning}`));
     for (const error of summary.errors) report.line(report.colour("red", `error: ${error}`));

@@ -1,7 +1,6 @@
 import { operate } from "../engine/operate.ts";
 import { stackOutputs } from "../engine/query.ts";
 import { readLabOutputs, renderLab } from "../report/lab-summary.ts";
-import { ensureUserKey } from "../ssh/own-key.ts";
 import type { Context } from "./context.ts";
 import { prepareRun } from "./prepare.ts";
 
@@ -9,8 +8,6 @@ import { prepareRun } from "./prepare.ts";
 export async function up(context: Context): Promise<number> {
   const { layout, report } = context;
   const session = await prepareRun(context);
-  const key = await ensureUserKey(layout.folder);
-  if (key !== undefined) report.line(`You have no SSH key, so one was made for the lab: ${key}`);
   const result = await operate(session, "up", report, { label: `Bringing up stack ${layout.stack}` });
   if (result.code !== 0) {
     report.line(result.interrupted ? "Interrupted; `npm run up` goes on from here." : failure(result.log));

@@ -46,6 +46,8 @@ export interface PreviewSummary {
   machines: MachineRow[];
   /** Every other resource that changes. */
   others: OtherRow[];
+  /** What the program and the provider say beside the machines' effects. */
+  notes: string[];
   warnings: string[];
   errors: string[];
 }
@@ -139,13 +141,14 @@ const BY_OPERATION: Partial<Record<Operation, MachineEffect>> = {
 export function summarisePreview(events: readonly EngineEvent[]): PreviewSummary {
   const steps = new Map<string, ResourceStep>();
   const lines = new Map<string, string>();
-  const summary: PreviewSummary = { machines: [], others: [], warnings: [], errors: [] };
+  const summary: PreviewSummary = { machines: [], others: [], notes: [], warnings: [], errors: [] };
   for (const event of events) {
     if (event.kind === "start" || event.kind === "end") remember(steps, event.step);
     if (event.kind !== "message" || event.ephemeral) continue;
     if (event.severity === "error") summary.errors.push(event.text);
     else if (event.severity === "warning") summary.warnings.push(event.text);
     else if (parseEffectLine(event.text)) lines.set(event.urn, event.text);
+    else summary.notes.push(event.text);
   }
   for (const step of steps.values()) {
     if (step.type === MACHINE_TYPE) summary.machines.push(machineRow(step, lines.get(step.urn)));
