@@ -11,7 +11,8 @@ export function explain(what: string, error: unknown): Error {
       error.kind === "closed"
         ? ""
         : " Nothing was removed from the state; repair the connection and run it again.";
-    return new ProviderError(`${what}: ${error.message}.${advice}`, "unavailable", error);
+    const message = /[.?!]$/.test(error.message) ? error.message : `${error.message}.`;
+    return new ProviderError(`${what}: ${message}${advice}`, "unavailable", error);
   }
   if (error instanceof LibvirtError) {
     return new ProviderError(`${what}: ${error.message}`, "failedPrecondition", error);

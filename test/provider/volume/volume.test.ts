@@ -149,6 +149,35 @@ describe("a blank volume", () => {
     expect(await volumeNames()).toEqual([]);
   });
 
+  it("whose delete was killed half-way is deleted to the end, and can be made again", async () => {
+    const volume = await run.create("Volume", "disk", inputs);
+    const found = await libvirt.storageVolLookupByPath(join(path, "state"));
+    if (found === undefined) throw new Error("the volume is missing");
+    await libvirt.storageVolDelete(found);
+    expect((await volumeNames()).length).toBe(1);
+    await run.delete(volume);
+    expect(await volumeNames()).toEqual([]);
+    const again = await run.create("Volume", "disk", inputs);
+    await libvirt.storageVolDelete(found);
+    const third = await run.create("Volume", "disk", inputs);
+    expect((await volumeNames()).length).toBe(2);
+    await run.delete(again);
+    expect(existsSync(join(path, "state"))).toBe(true);
+    await run.delete(third);
+    expect(await volumeNames()).toEqual([]);
+  });
+
+  it("whose mark was removed by hand is left in place", async () => {
+    const volume = await run.create("Volume", "disk", inputs);
+    execFileSync("sh", ["-c", `rm ${path}/state.hyperlab-*`]);
+    await withRun(owner, async (other) => {
+      expect((await other.read(volume))?.state).toEqual(volume.state);
+      await other.plugin.engine.waitForLine("lost the mark of ownership");
+      await other.delete(volume);
+    });
+    expect(await volumeNames()).toEqual(["state"]);
+  });
+
   it("of somebody else is refused and left alone, and can be imported", async () => {
     await withRun("another-owner", async (other) => {
       const theirs = await other.create("Volume", "disk", inputs);
