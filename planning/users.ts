@@ -5,19 +5,28 @@ import { type Findings, HPC } from "./findings.ts";
 import { byText } from "./names.ts";
 import type { GroupPlan, UserPlan } from "./plan.ts";
 
-/** Range of user ids; groups of users have a range of their own above it, so that the two never meet. */
-export const UID_RANGE = { first: 2000, last: 59999 } as const;
-export const GID_RANGE = { first: 60100, last: 64999 } as const;
+/** Derived user ids. The file may give others up to 59999. */
+export const UID_RANGE = { first: 2000, last: 49999 } as const;
+/** Ids of groups; below the ranges that systemd and Debian give out themselves. */
+export const GID_RANGE = { first: 50000, last: 59999 } as const;
 
-/** Accounts and groups that a guest's Debian, SLURM, MariaDB and hyperlab have themselves. */
-const RESERVED = new Set(
+/** Groups that a Debian guest has; a user may belong to them. */
+const SYSTEM_GROUPS = new Set(
   (
-    "root daemon bin sys sync games man lp mail news uucp proxy www-data backup list irc gnats nobody nogroup _apt " +
-    "systemd-network systemd-resolve systemd-timesync systemd-journal messagebus sshd tty disk kmem dialout fax voice cdrom " +
-    "floppy tape sudo audio dip operator shadow utmp video sasl plugdev staff users input sgx kvm render crontab " +
-    "ssh _ssh slurm mysql munge statd _rpc _chrony polkitd debian hyperlab adm src nvram"
+    "root daemon bin sys adm tty disk lp mail news uucp man proxy kmem dialout fax voice cdrom floppy tape sudo audio dip " +
+    "www-data backup operator list irc src shadow utmp video sasl plugdev staff games users nogroup input kvm render " +
+    "sgx systemd-journal"
   ).split(" "),
 );
+
+/** Accounts and further groups that a guest's Debian, SLURM, MariaDB and hyperlab have themselves. */
+const RESERVED = new Set([
+  ...SYSTEM_GROUPS,
+  ...(
+    "sync gnats nobody _apt systemd-network systemd-resolve systemd-timesync systemd-coredump messagebus sshd crontab ssh _ssh " +
+    "slurm slurm-test mysql munge statd _rpc _chrony polkitd debian hyperlab hyperlab-admin admin nvram"
+  ).split(" "),
+]);
 
 /** A number from a name: the same on every run, independent of other names. */
 export function numberOf(name: string, range: { first: number; last: number }): number {
@@ -97,22 +106,33 @@ function defaultUsers(facts: LabFacts, findings: Findings): UserConfig[] {
   return [{ name: usable ? invoker.name : "lab", groups: [], sshKeys: invoker.sshKeys, admin: true }];
 }
 
-/** Groups that the users name, except groups of the system, with ids derived like those of users. */
+/** Groups that the users name, except those of the system, with ids derived like those of users. */
 export function planGroups(users: readonly UserPlan[], findings: Findings): GroupPlan[] {
+  const path = `${HPC}.users`;
   const own = new Set(users.map((user) => user.name));
-  const names = [...new Set(users.flatMap((user) => user.groups))].filter((name) => !RESERVED.has(name));
-  const ids = new Map<number, string>();
+  // A user's own group has the user's id.
+  const ids = new Map(users.map((user) => [user.uid, `of user ${user.name}`]));
+  const names = [...new Set(users.flatMap((user) => user.groups))].filter((name) => !SYSTEM_GROUPS.has(name));
   return names.sort(byText).flatMap((name) => {
     if (own.has(name)) {
       const text = `group ${name} is also the name of a user, whose own group it is`;
-      findings.error("group-is-user", `${HPC}.users`, text, "Choose another name for the group.");
+      findings.error("group-is-user", path, text, "Choose another name for the group.");
+      return [];
+    }
+    if (RESERVED.has(name)) {
+      findings.error(
+        "group-reserved",
+        path,
+        `${name} is a name of the system`,
+        "Choose another name for the group.",
+      );
       return [];
     }
     const gid = numberOf(name, GID_RANGE);
     const other = ids.get(gid);
     if (other !== undefined) {
-      const text = `groups ${other} and ${name} would both have gid ${gid}`;
-      findings.error("gid-collision", `${HPC}.users`, text, `Choose another name for ${name}.`);
+      const text = `group ${name} and the group ${other} would both have gid ${gid}`;
+      findings.error("gid-collision", path, text, `Choose another name for ${name}, or another uid.`);
     }
     ids.set(gid, name);
     return [{ name, gid }];
