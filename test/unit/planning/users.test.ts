@@ -74,6 +74,16 @@ describe("users", () => {
       "warning user-without-key clusters.hpc.users[0].ssh_keys",
     ],
     [
+      "in a group that only the system fills",
+      [user("a1", { groups: ["hyperlab-admin"] })],
+      "error group-reserved clusters.hpc.users",
+    ],
+    [
+      "with the id of a group",
+      [user("a1", { uid: chemistry, groups: ["chemistry"] })],
+      "error gid-collision clusters.hpc.users",
+    ],
+    [
       "named like a group",
       [user("a1"), user("b1", { groups: ["a1"] })],
       "error group-is-user clusters.hpc.users",
