@@ -43,6 +43,8 @@ clusters:
       bridge: hlab-bench0
       mode: isolated
 
+    protect_state: false
+
     controller:
       cpu_cores: 4
       memory_gb: 8

@@ -2,7 +2,7 @@
 import { parseArgs } from "node:util";
 
 /** Groups of measures, in the order in which they run. */
-export const groups = ["start", "planning", "engine", "libvirt"] as const;
+export const groups = ["start", "planning", "nodes"] as const;
 export type Group = (typeof groups)[number];
 
 export interface Options {

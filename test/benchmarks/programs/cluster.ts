@@ -13,14 +13,7 @@ class BenchCluster extends pulumi.ComponentResource {
     const host = new libvirt.Provider(`${name}-host`, provider, { parent: this });
     const onHost = { parent: this, provider: host };
     const key = pulumi.output(`ssh-ed25519 ${"A".repeat(68)}`);
-    const storage = createStorage(
-      name,
-      plan,
-      {},
-      { loginPublicKey: key, clusterPublicKey: key },
-      // Nothing here is worth protecting.
-      onHost,
-    );
+    const storage = createStorage(name, plan, {}, { loginPublicKey: key, clusterPublicKey: key }, onHost);
     const network = createNetwork(name, plan, onHost);
     const attached = { ...onHost, dependsOn: network === undefined ? [] : [network] };
     for (const node of plan.computeNodes) createMachine(node, storage, attached);

@@ -5,7 +5,7 @@ import type { HpcClusterPlan } from "../../../planning/plan.ts";
 export interface ProgramInput {
   readonly plan: HpcClusterPlan;
   /** Configuration of the libvirt provider. */
-  readonly provider: { uri: string; owner: string; refreshBeforeUpdate: boolean };
+  readonly provider: { uri: string; owner: string; identitySecret: string; refreshBeforeUpdate: boolean };
   /** Empty resources without inputs. */
   readonly bare: boolean;
 }

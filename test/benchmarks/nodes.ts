@@ -1,0 +1,237 @@
+/** A cluster of many nodes through the real engine, beside what engine and libvirt need alone. */
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { HpcClusterPlan } from "../../planning/plan.ts";
+import { projectRoot } from "../../tools/paths.ts";
+import { stagePlugin } from "../support/pulumi.ts";
+import { countFile, factsFor, load, planOf } from "./cluster.ts";
+import { type BenchHost, startHost } from "./host.ts";
+import { type HostContent, type LibvirtFloors, measureFloors, readHost } from "./libvirt-floor.ts";
+import type { MeasuredRun, ProcessUse } from "./processes.ts";
+import type { ProgramInput } from "./programs/input.ts";
+import { BenchStack } from "./stack.ts";
+
+const repetitions = 3;
+const owner = "0f6c1f0e-6d0a-4f0c-9f53-0a3c5f5b7e11";
+const domainType = "libvirt:index:Domain";
+const emptyType = "bench:index:Domain";
+
+/** Runs of one operation on both sides, in turn. */
+export interface Compared {
+  readonly ours: readonly MeasuredRun[];
+  readonly floor: readonly MeasuredRun[];
+}
+
+export interface NodeResults {
+  readonly nodes: number;
+  /** Whether `up` ran with checkpoints, as the product does. */
+  readonly checkpoints: boolean;
+  readonly up: Compared;
+  /** Without checkpoints and without reservations: what definitions and overlays cost. */
+  readonly plainUp: Compared;
+  readonly preview: Compared;
+  /** Resources without any input. */
+  readonly barePreview: readonly MeasuredRun[];
+  readonly refresh: Compared;
+  /** With a look at the host before the difference. */
+  readonly refreshingPreview: readonly MeasuredRun[];
+  readonly bytes: { readonly ours: number; readonly floor: number; readonly bare: number };
+  readonly host: HostContent;
+  readonly libvirt: LibvirtFloors;
+}
+
+/** Says what is being done now. */
+export type Tell = (text: string) => void;
+
+interface Bench {
+  readonly nodes: number;
+  readonly tell: Tell;
+  /** Folder of the plugin with nothing behind it. */
+  readonly emptyPlugin: string;
+}
+
+export async function measureNodes(nodes: number, checkpoints: boolean, tell: Tell): Promise<NodeResults> {
+  const folder = await mkdtemp(join(tmpdir(), "hyperlab-bench-"));
+  try {
+    const emptyPlugin = await stagePlugin(folder, "bench", "test/benchmarks/programs/plugin.ts");
+    const bench = { nodes, tell: (text: string) => tell(`${nodes} nodes: ${text}`), emptyPlugin };
+    const whole = await measureWhole(bench, checkpoints);
+    const plainUp = await measurePlainUp(bench, whole.padding);
+    return { nodes, checkpoints, plainUp, ...whole };
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+}
+
+type Whole = Omit<NodeResults, "nodes" | "checkpoints" | "plainUp"> & { readonly padding: number };
+
+/** Everything that is measured on a cluster as the product declares it. */
+async function measureWhole(bench: Bench, checkpoints: boolean): Promise<Whole> {
+  return withHost(async (host) => {
+    const plan = planFor(bench.nodes, host);
+    return withStacks(async (make) => {
+      const ours = await make("cluster", clusterInput(plan, host), libvirtPlugin());
+      bench.tell(`up${checkpoints ? "" : " without checkpoints"}`);
+      const oursUp = await ours.run("up", { checkpoints });
+      const oursBytes = await ours.bytesPerResource(domainType);
+      const content = await readHost(host.client, plan.pool.name);
+
+      const bare = await make("empty", { ...clusterInput(plan, host), bare: true }, emptyPlugin(bench));
+      bench.tell("up of resources without inputs, without checkpoints");
+      await bare.run("up", { checkpoints: false });
+      const padding = await paddingFor(bench, host, oursBytes);
+      const floor = await make("empty", clusterInput(plan, host), emptyPlugin(bench), padding);
+      bench.tell(`up of empty resources${checkpoints ? "" : " without checkpoints"}`);
+      const floorUp = await floor.run("up", { checkpoints });
+
+      const previews = await compare(bench, "preview", [ours, floor, bare]);
+      const refreshes = await compare(bench, "refresh", [ours, floor]);
+      const refreshingPreview = await previewWithRefresh(bench, ours, plan, host);
+      bench.tell("libvirt alone");
+      const libvirt = await measureFloors(host.client, plan.pool.name, content);
+      return {
+        up: { ours: [oursUp], floor: [floorUp] },
+        preview: { ours: previews[0] ?? [], floor: previews[1] ?? [] },
+        barePreview: previews[2] ?? [],
+        refresh: { ours: refreshes[0] ?? [], floor: refreshes[1] ?? [] },
+        refreshingPreview,
+        bytes: {
+          ours: oursBytes,
+          floor: await floor.bytesPerResource(emptyType),
+          bare: await bare.bytesPerResource(emptyType),
+        },
+        host: content,
+        libvirt,
+        padding,
+      };
+    });
+  });
+}
+
+/** `up` of machines without addresses, without checkpoints, on a host of its own. */
+async function measurePlainUp(bench: Bench, padding: number): Promise<Compared> {
+  return withHost(async (host) => {
+    const plan = planFor(bench.nodes, host);
+    for (const node of plan.computeNodes) for (const nic of node.domain.interfaces) delete nic.address;
+    return withStacks(async (make) => {
+      const ours = await make("cluster", clusterInput(plan, host), libvirtPlugin());
+      const floor = await make("empty", clusterInput(plan, host), emptyPlugin(bench), padding);
+      bench.tell("up without checkpoints and reservations");
+      const oursUp = await ours.run("up", { checkpoints: false });
+      bench.tell("up of empty resources without checkpoints");
+      return { ours: [oursUp], floor: [await floor.run("up", { checkpoints: false })] };
+    });
+  });
+}
+
+/** How many bytes the empty provider must add so that its state is as large as a machine's. */
+async function paddingFor(bench: Bench, host: BenchHost, wanted: number): Promise<number> {
+  return withStacks(async (make) => {
+    const input = clusterInput(planFor(3, host), host);
+    const one = 100;
+    const small = await make("empty", input, emptyPlugin(bench), one);
+    await small.run("up", { checkpoints: false });
+    const without = (await small.bytesPerResource(emptyType)) - one;
+    return Math.max(0, Math.round(wanted - without));
+  });
+}
+
+async function compare(
+  bench: Bench,
+  operation: "preview" | "refresh",
+  stacks: readonly BenchStack[],
+): Promise<MeasuredRun[][]> {
+  const runs: MeasuredRun[][] = stacks.map(() => []);
+  for (let round = 1; round <= repetitions; round++) {
+    bench.tell(`${operation}, round ${round} of ${repetitions}`);
+    for (const [index, stack] of stacks.entries()) runs[index]?.push(await stack.run(operation));
+  }
+  return runs;
+}
+
+/** The machines learn from a refresh that they are to be read before every difference. */
+async function previewWithRefresh(
+  bench: Bench,
+  stack: BenchStack,
+  plan: HpcClusterPlan,
+  host: BenchHost,
+): Promise<MeasuredRun[]> {
+  await stack.change({ provider: { ...clusterInput(plan, host).provider, refreshBeforeUpdate: true } });
+  await stack.run("up", { checkpoints: false });
+  await stack.run("refresh", { checkpoints: false });
+  return (
+    (
+      await compare({ ...bench, tell: (text) => bench.tell(`${text} with a look at the host`) }, "preview", [
+        stack,
+      ])
+    )[0] ?? []
+  );
+}
+
+function planFor(nodes: number, host: BenchHost): HpcClusterPlan {
+  const config = load(countFile(nodes));
+  const plan = planOf(config, factsFor(config, { path: host.image, id: "benchmark" }));
+  return { ...plan, pool: { ...plan.pool, path: host.poolPath } };
+}
+
+const clusterInput = (plan: HpcClusterPlan, host: BenchHost): ProgramInput => ({
+  plan,
+  provider: {
+    uri: host.daemon.qemuUri,
+    owner,
+    identitySecret: "ab".repeat(32),
+    refreshBeforeUpdate: false,
+  },
+  bare: false,
+});
+
+const libvirtPlugin = () => ({ libvirt: join(projectRoot(), "providers", "libvirt") });
+const emptyPlugin = (bench: Bench) => ({ bench: bench.emptyPlugin });
+
+async function withHost<T>(work: (host: BenchHost) => Promise<T>): Promise<T> {
+  const host = await startHost();
+  try {
+    return await work(host);
+  } finally {
+    await host.stop();
+  }
+}
+
+type MakeStack = (
+  program: "cluster" | "empty",
+  input: ProgramInput,
+  plugins: Readonly<Record<string, string>>,
+  padding?: number,
+) => Promise<BenchStack>;
+
+async function withStacks<T>(work: (make: MakeStack) => Promise<T>): Promise<T> {
+  const stacks: BenchStack[] = [];
+  try {
+    return await work(async (program, input, plugins, padding = 0) => {
+      const stack = await BenchStack.create({ program, input, plugins, padding });
+      stacks.push(stack);
+      return stack;
+    });
+  } finally {
+    for (const stack of stacks) await stack.dispose();
+  }
+}
+
+/** Who a process of a run is. */
+export type Part = "engine" | "program" | "provider";
+
+/** Peak memory and processor time of a part of a run. */
+export function useOf(run: MeasuredRun, part: Part): Pick<ProcessUse, "peakMB" | "cpuSeconds"> {
+  const own = run.processes.filter((process) => partOf(process.command) === part);
+  return {
+    peakMB: Math.max(0, ...own.map((process) => process.peakMB)),
+    cpuSeconds: own.reduce((sum, process) => sum + process.cpuSeconds, 0),
+  };
+}
+
+function partOf(command: string): Part | undefined {
+  if (command.includes("/plugin.cjs ")) return "provider";
+  if (command.includes("--query-mode")) return "program";
+  return /\/pulumi (up|preview|refresh|destroy) /.test(command) ? "engine" : undefined;
+}
