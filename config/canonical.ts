@@ -9,6 +9,8 @@ export interface CanonicalForm {
   /** Path in the canonical form to the path in the file. */
   original: (path: Path) => Path;
   notes: { path: Path; text: string }[];
+  /** Keys that are left out of the data because nobody knows them. */
+  unapplied: { path: Path; text: string }[];
   problems: { path: Path; reason: string }[];
 }
 
@@ -22,6 +24,7 @@ export function canonicalise(data: unknown): CanonicalForm {
     data: state.root(data),
     original: (path) => state.original(path),
     notes: state.notes,
+    unapplied: state.unapplied,
     problems: state.problems,
   };
 }
@@ -30,6 +33,7 @@ const HPC: Path = ["clusters", "hpc"];
 
 class Rewriting {
   readonly notes: { path: Path; text: string }[] = [];
+  readonly unapplied: { path: Path; text: string }[] = [];
   readonly problems: { path: Path; reason: string }[] = [];
   /** Canonical path as JSON to the key that the file has. */
   readonly #renamed = new Map<string, string>();
@@ -96,7 +100,10 @@ class Rewriting {
       if (known.includes(name)) return true;
       const guess = nearest(name, known);
       const hint = guess === undefined ? "" : `; did you mean ${guess}?`;
-      this.notes.push({ path: [...path, name], text: `is not a key of network and is not applied${hint}` });
+      this.unapplied.push({
+        path: [...path, name],
+        text: `is not a key of network and is not applied${hint}`,
+      });
       return false;
     });
     return Object.fromEntries(entries);

@@ -32,6 +32,11 @@ export interface RefusedLab {
   problems: Problem[];
 }
 
+export interface LoadOptions {
+  /** Keys that are not applied are problems instead of notes. Default false. */
+  strict?: boolean;
+}
+
 /**
  * Reads a cluster file.
  *
@@ -39,7 +44,11 @@ export interface RefusedLab {
  * @param fileName Name for messages.
  * @returns The configuration in canonical form, or every problem of the file. Never throws for a bad file.
  */
-export function loadLabFile(text: string, fileName: string): LoadedLab | RefusedLab {
+export function loadLabFile(
+  text: string,
+  fileName: string,
+  options: LoadOptions = {},
+): LoadedLab | RefusedLab {
   const parsed = parseYaml(text);
   if ("problems" in parsed) return { ok: false, fileName, problems: inFileOrder(parsed.problems) };
   const { locate } = parsed.document;
@@ -47,6 +56,9 @@ export function loadLabFile(text: string, fileName: string): LoadedLab | Refused
   const found: Explained[] = [];
   const report = (path: Path, reason: string) => found.push({ path, at: "value", reason });
   const canonical = canonicalise(parsed.document.data);
+  const unapplied = canonical.unapplied.map(({ path, text: said }) => ({ path, reason: said }));
+  const refused = options.strict === true ? [...canonical.problems, ...unapplied] : canonical.problems;
+  const told = options.strict === true ? canonical.notes : [...canonical.notes, ...canonical.unapplied];
   const data = expandDollars(canonical.data, report);
   const variables = found.map(({ path }) => ({ path }));
   const place = (path: Path, at: "key" | "value" = "value") => locate(canonical.original(path), at);
@@ -62,11 +74,11 @@ export function loadLabFile(text: string, fileName: string): LoadedLab | Refused
 
   const problems = [
     ...found.map((problem) => positioned(problem, place)),
-    ...canonical.problems.map(({ path, reason }) => ({ ...locate(path), path: formatPath(path), reason })),
+    ...refused.map(({ path, reason }) => ({ ...locate(path), path: formatPath(path), reason })),
   ];
   if (config === undefined || problems.length > 0)
     return { ok: false, fileName, problems: inFileOrder(problems) };
-  const notes = canonical.notes.map(({ path, text: said }) => ({
+  const notes = told.map(({ path, text: said }) => ({
     ...locate(path, "key"),
     path: formatPath(path),
     text: said,

@@ -1,9 +1,9 @@
-import { describe, expect, it } from "vitest";
+import { beforeAll, describe, expect, it } from "vitest";
 import type { LabConfig } from "../../config/index.ts";
 import type { HpcClusterPlan } from "../../planning/index.ts";
 import { lintInput } from "../../planning/slurm/lint-plan.ts";
 import { lintSlurm } from "../../planning/slurm/linter.ts";
-import { bootSlurm, type SlurmBoot, type SlurmFiles } from "../support/slurm-tree.ts";
+import { bootSlurm, type SlurmBoot, type SlurmFiles, slurmTree } from "../support/slurm-tree.ts";
 import { config, planned } from "../unit/planning/lab.ts";
 import { PLANTED } from "../unit/planning/planted.ts";
 
@@ -43,6 +43,10 @@ const errors = (boot: SlurmBoot): string[] =>
   boot.log.split("\n").filter((line) => /error|fatal/i.test(line) && !EXPECTED.test(line));
 
 describe("slurmctld of Debian 13", () => {
+  beforeAll(() => {
+    slurmTree();
+  }, 600_000);
+
   it.each([1, 100, 1000])("boots on the generated configuration of %i nodes with accounting", (count) => {
     const plan = planned(cluster(count));
     const boot = bootSlurm(filesOf(plan), plan.slurm.controller, true);

@@ -93,6 +93,17 @@ describe("older forms", () => {
     expect(file.locate("clusters.hpc.network.bridge").line).toBe(8);
   });
 
+  it("of which nobody knows the key are refused in strict mode", () => {
+    const result = loadLabFile(labText({ network: "dns_servrs: [10.50.0.1]" }), "lab.yaml", { strict: true });
+    expect(result.ok ? [] : result.problems).toMatchObject([
+      {
+        line: 9,
+        path: "clusters.hpc.network.dns_servrs",
+        reason: "is not a key of network and is not applied; did you mean dns_servers?",
+      },
+    ]);
+  });
+
   it("are refused where they contradict the canonical key", () => {
     const result = refused(
       labText().replace("ip_address: 10.50.0.2", "ip_address: 10.50.0.2, ip: 10.50.0.3"),

@@ -1,3 +1,4 @@
+import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { guestMemoryMiB } from "../../../planning/slurm/lint/nodes.ts";
 import { lintInput } from "../../../planning/slurm/lint-plan.ts";
@@ -51,6 +52,36 @@ PartitionName=extra Nodes=fast \\
 MailProg="/usr/bin/true --quiet"
 `;
     expect(lintSlurm({ ...clean, slurmConf })).toEqual([]);
+  });
+});
+
+describe("any text", () => {
+  it("is read without an exception", () => {
+    const word = fc.oneof(
+      fc.string({ maxLength: 12 }),
+      fc.constantFrom(
+        "NodeName=",
+        "PartitionName=",
+        "Gres=gpu:",
+        "n[1-3]",
+        "n[",
+        '"',
+        "#",
+        "\\",
+        "\n",
+        "=",
+        "[",
+        "]",
+        ",",
+      ),
+    );
+    const text = fc.array(word, { maxLength: 40 }).map((words) => words.join(" "));
+    fc.assert(
+      fc.property(text, text, text, (slurmConf, cgroupConf, gresConf) => {
+        const found = lintSlurm({ ...clean, slurmConf, cgroupConf, gresConf });
+        for (const { line } of found) expect(line).toBeGreaterThanOrEqual(0);
+      }),
+    );
   });
 });
 
