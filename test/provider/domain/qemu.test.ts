@@ -1,0 +1,390 @@
+import { execFileSync } from "node:child_process";
+import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import fc from "fast-check";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import type { LibvirtClient } from "../../../providers/libvirt/client/index.ts";
+import { type Definition, definitionOf } from "../../../providers/libvirt/resources/domain/definition.ts";
+import { parseDomain } from "../../../providers/libvirt/resources/domain/xml/parse.ts";
+import { type DiskSource, renderDomain } from "../../../providers/libvirt/resources/domain/xml/render.ts";
+import { renderXml } from "../../../providers/libvirt/xml/index.ts";
+import type { PropertyMap } from "../../../providers/plugin/index.ts";
+import { type OwnLibvirtd, startOwnLibvirtd } from "../../support/libvirtd.ts";
+import { waitFor } from "../../support/wait.ts";
+import { domainInputs } from "../../unit/domain/generators.ts";
+import { guestImages } from "./guests.ts";
+import { connect, exited, Machine, removeDomains, Stack } from "./harness.ts";
+
+/** The QEMU driver: definitions as libvirt normalises them, real overlays, and guests that start and stop. */
+
+let daemon: OwnLibvirtd;
+let client: LibvirtClient;
+let stack: Stack;
+let small = "";
+
+beforeAll(async () => {
+  small = mkdtempSync(join(tmpdir(), "hyperlab-small-"));
+  execFileSync("mount", ["-t", "tmpfs", "-o", "size=8m", "tmpfs", small]);
+  daemon = await startOwnLibvirtd();
+  client = connect(daemon.qemuUri);
+  await makePool("lab", join(daemon.directory, "lab"));
+  await makePool("small", small);
+  await client.networkDefineXml(
+    `<network><name>lab</name><bridge name='hltest0'/><ip address='10.99.0.1' netmask='255.255.255.0'>
+     <dhcp><range start='10.99.0.2' end='10.99.0.200'/></dhcp></ip></network>`,
+  );
+});
+afterAll(async () => {
+  await client?.close();
+  await daemon?.stop();
+  execFileSync("umount", ["-l", small]);
+  rmSync(small, { recursive: true, force: true });
+});
+
+async function makePool(name: string, path: string): Promise<void> {
+  mkdirSync(path, { recursive: true });
+  const ref = await client.storagePoolDefineXml(
+    `<pool type='dir'><name>${name}</name><target><path>${path}</path></target></pool>`,
+  );
+  await client.storagePoolCreate(ref);
+  for (const [image, bytes] of Object.entries(guestImages)) {
+    const volume = await client.storageVolCreateXml(
+      ref,
+      `<volume><name>${image}</name><capacity>${bytes.length}</capacity><allocation>0</allocation><target><format type='raw'/></target></volume>`,
+    );
+    await client.storageVolUpload(volume, [bytes]);
+  }
+}
+
+beforeEach(() => {
+  stack = new Stack(client);
+});
+afterEach(async () => {
+  await removeDomains(client);
+  for (const pool of ["lab", "small"]) {
+    const ref = await client.storagePoolLookupByName(pool);
+    if (ref === undefined) continue;
+    await client.storagePoolRefresh(ref);
+    for (const volume of await client.storagePoolListVolumes(ref)) {
+      if (!Object.hasOwn(guestImages, volume.name)) await client.storageVolDelete(volume);
+    }
+  }
+});
+
+const node = (over: PropertyMap = {}): PropertyMap => ({
+  name: "node",
+  type: "qemu",
+  vcpus: 1,
+  memoryMiB: 64,
+  rootDisk: { pool: "lab", image: "obedient", sizeMiB: 64 },
+  quiesce: { timeoutSeconds: 20 },
+  ready: { timeoutSeconds: 20 },
+  stop: { timeoutSeconds: 40 },
+  ...over,
+});
+
+const refOf = async (name = "node") => {
+  const ref = await client.domainLookupByName(name);
+  if (ref === undefined) throw new Error(`no domain ${name}`);
+  return ref;
+};
+const power = async (name = "node") => (await client.domainGetState(await refOf(name))).state;
+const definedXml = async () => client.domainGetXmlDesc(await refOf(), { inactive: true });
+const liveXml = async () => client.domainGetXmlDesc(await refOf());
+/** The guest obeys the power button once it has written its first MiB. */
+const booted = (machine: Machine) =>
+  waitFor(
+    "guest that has written to its disk",
+    async () => {
+      const pool = await client.storagePoolLookupByName("lab");
+      const name = String(machine.state.rootVolume).replace("lab/", "");
+      const volume = pool === undefined ? undefined : await client.storageVolLookupByName(pool, name);
+      return volume !== undefined && (await client.storageVolGetInfo(volume)).allocation > 1_280_000;
+    },
+    30,
+  );
+
+describe("definitions", () => {
+  it("come back from libvirt as they were given, with validation", async () => {
+    await fc.assert(
+      fc.asyncProperty(domainInputs, async (inputs) => {
+        const definition = definitionOf({ ...inputs, name: "roundtrip" });
+        const given = { uuid: "11111111-2222-5333-8444-555555555556", sources: sourcesOf(definition), mark };
+        const ref = await client.domainDefineXml(renderXml(renderDomain(definition, given)));
+        try {
+          const xml = await client.domainGetXmlDesc(ref, { inactive: true });
+          const parsed = parseDomain(xml, { volumeAt, declared: definition });
+          expect(parsed.definition).toEqual(inXml(definition));
+          expect(parsed.unmanaged).toEqual([]);
+          expect(parsed.mark).toEqual(mark);
+          expect(parsed.rootVolume).toEqual(definition.rootDisk === undefined ? undefined : mark.disks[0]);
+        } finally {
+          await client.domainUndefine(ref, { nvram: true });
+        }
+      }),
+      { numRuns: 150 },
+    );
+  });
+
+  const mark = {
+    owner: "owner-1234",
+    urn: "urn",
+    inputHash: "abc",
+    generation: "0123456789abcdef",
+    disks: [{ pool: "lab", volume: "root.qcow2" }],
+  };
+
+  function sourcesOf(definition: Definition): Map<string, DiskSource> {
+    const disks = definition.disks.map((disk): [string, DiskSource] => [
+      disk.target,
+      { path: `/pools/${disk.pool}/${disk.volume}`, format: "raw" },
+    ]);
+    return new Map([...disks, ["vda", { path: "/pools/lab/root.qcow2", format: "qcow2" }]]);
+  }
+
+  function volumeAt(path: string) {
+    const match = /^\/pools\/([^/]+)\/(.+)$/.exec(path);
+    return match?.[1] === undefined || match[2] === undefined
+      ? undefined
+      : { pool: match[1], volume: match[2] };
+  }
+
+  function inXml(definition: Definition): Definition {
+    const { rootDisk: _rootDisk, ...rest } = definition;
+    return {
+      ...rest,
+      interfaces: rest.interfaces.map(({ address: _address, hostname: _hostname, ...nic }) => nic),
+    };
+  }
+});
+
+describe("a machine that is only defined", () => {
+  const off = (over: PropertyMap = {}) => node({ running: false, ...over });
+
+  it("has an overlay over its image, and reads back what was declared", async () => {
+    const inputs = off({
+      firmware: { type: "efi" },
+      tpm: {},
+      smbiosSerial: "ds=nocloud;h=node;i=1",
+      autostart: true,
+      interfaces: [{ network: "lab", mac: "52:54:00:00:00:21", address: "10.99.0.21" }],
+    });
+    const machine = await new Machine(stack, "node").create(inputs);
+    const pool = await client.storagePoolLookupByName("lab");
+    const name = String(machine.state.rootVolume).replace("lab/", "");
+    const volume = pool === undefined ? undefined : await client.storageVolLookupByName(pool, name);
+    const xml = volume === undefined ? "" : await client.storageVolGetXmlDesc(volume);
+    expect(xml).toContain(`<path>${join(daemon.directory, "lab", "obedient")}</path>`);
+    expect(xml).toContain("<capacity unit='bytes'>67108864</capacity>");
+    await machine.refresh();
+    expect(machine.inputs).toEqual(inputs);
+    expect(await machine.diff(inputs)).toMatchObject({ changes: "none" });
+    expect(JSON.stringify({ inputs: machine.inputs, outputs: machine.state }).length).toBeLessThan(1200);
+    await machine.delete();
+    expect(await client.domainLookupByName("node")).toBeUndefined();
+  });
+
+  it("keeps its machine type and the places of its devices when it changes", async () => {
+    const nic = { network: "lab", mac: "52:54:00:00:00:21" };
+    const machine = await new Machine(stack, "node").create(off({ interfaces: [nic] }));
+    const address = (xml: string) => /<interface.*?<address [^>]*bus='(0x..)'/s.exec(xml)?.[1];
+    const before = await definedXml();
+    await machine.update(
+      off({ interfaces: [nic], disks: [{ pool: "lab", volume: "stubborn", target: "vdb" }], vcpus: 2 }),
+    );
+    const after = await definedXml();
+    expect(address(after)).toBe(address(before));
+    expect(/machine='([^']*)'/.exec(after)?.[1]).toBe(/machine='([^']*)'/.exec(before)?.[1]);
+    expect(after).toContain("<target dev='vdb' bus='virtio'/>");
+  });
+
+  it("grows its root disk, and refuses to shrink it", async () => {
+    const machine = await new Machine(stack, "node").create(off());
+    const bigger = off({ rootDisk: { pool: "lab", image: "obedient", sizeMiB: 128 } });
+    expect(await machine.preview(bigger)).toBe("node: live (rootDisk.sizeMiB 64 → 128)");
+    await machine.update(bigger);
+    await machine.refresh();
+    expect(machine.inputs).toEqual(bigger);
+    expect(await machine.check(off())).toEqual([
+      expect.stringMatching(/^rootDisk.sizeMiB: a root disk cannot shrink/),
+    ]);
+  });
+
+  it("is rebuilt on a new overlay, which proves itself at the next start", async () => {
+    const machine = await new Machine(stack, "node").create(off());
+    const { rootVolume } = machine.state;
+    await machine.update(off({ rootDisk: { pool: "lab", image: "stubborn", sizeMiB: 64 } }));
+    expect(machine.state.rootVolume).not.toBe(rootVolume);
+    await machine.refresh();
+    expect(machine.inputs.rootDisk).toMatchObject({ image: "stubborn" });
+    await machine.update(node({ rootDisk: { pool: "lab", image: "stubborn", sizeMiB: 64 } }));
+    expect(await power()).toBe("running");
+    const pool = await client.storagePoolLookupByName("lab");
+    const names =
+      pool === undefined ? [] : (await client.storagePoolListVolumes(pool)).map(({ name }) => name);
+    expect(names.filter((name) => name.startsWith("node-root"))).toHaveLength(1);
+  });
+});
+
+describe("a machine that runs", () => {
+  it("shuts down when it is asked, and starts with what changed", async () => {
+    const machine = await new Machine(stack, "node").create(node());
+    await booted(machine);
+    const first = (await refOf()).id;
+    const news = node({ memoryMiB: 96 });
+    expect(await machine.preview(news)).toBe("node: restart (memoryMiB 64 → 96), quiesce first");
+    await machine.update(news);
+    expect((await refOf()).id).not.toBe(first);
+    expect(stack.agent("node").calls).toEqual(["ready", "quiesce", "ready"]);
+    expect(await liveXml()).toContain("<memory unit='KiB'>98304</memory>");
+    await machine.refresh();
+    expect(await machine.diff(news)).toMatchObject({ changes: "none" });
+  });
+
+  it("that ignores the shutdown is left running, with advice", async () => {
+    const inputs = (over: PropertyMap = {}) =>
+      node({
+        rootDisk: { pool: "lab", image: "stubborn", sizeMiB: 64 },
+        stop: { timeoutSeconds: 2 },
+        ...over,
+      });
+    const machine = await new Machine(stack, "node").create(inputs());
+    const { id } = await refOf();
+    await expect(machine.update(inputs({ memoryMiB: 96 }))).rejects.toThrow(
+      /node did not shut down within 2 s, although.*may still go down.*virsh destroy node/s,
+    );
+    expect((await refOf()).id).toBe(id);
+    expect(await definedXml()).toContain("<memory unit='KiB'>65536</memory>");
+    expect(stack.agent("node").calls).not.toContain("unquiesce");
+    const hard = inputs({ memoryMiB: 96, stop: { timeoutSeconds: 2, onTimeout: "powerOff" } });
+    await machine.update(hard);
+    expect(stack.lines.join()).toContain("is switched off, as stop.onTimeout says");
+    expect(await liveXml()).toContain("<memory unit='KiB'>98304</memory>");
+  });
+
+  it("takes CPUs, disks, interfaces, disk size and pins while it runs", async () => {
+    const machine = await new Machine(stack, "node").create(node({ maxVcpus: 4 }));
+    await booted(machine);
+    const { id } = await refOf();
+    const news = node({
+      maxVcpus: 4,
+      vcpus: 3,
+      title: "changed",
+      cpuPins: [{ vcpu: 0, cpuset: "0" }],
+      rootDisk: { pool: "lab", image: "obedient", sizeMiB: 80 },
+      disks: [{ pool: "lab", volume: "stubborn", target: "vdb", serial: "data" }],
+      interfaces: [{ network: "lab", mac: "52:54:00:00:00:31" }],
+    });
+    const network = await client.networkLookupByName("lab");
+    if (network !== undefined && !(await client.networkIsActive(network)))
+      await client.networkCreate(network);
+    expect(await machine.preview(news)).toMatch(/^node: live \(/);
+    await machine.update(news);
+    expect((await refOf()).id).toBe(id);
+    const live = await liveXml();
+    expect(live).toContain("<vcpu placement='static' current='3'>4</vcpu>");
+    expect(live).toContain("<target dev='vdb' bus='virtio'/>");
+    expect(live).toContain("52:54:00:00:00:31");
+    expect(live).toContain("<vcpupin vcpu='0' cpuset='0'/>");
+    const place = (xml: string) => /<serial>data<\/serial>.*?bus='(0x..)'/s.exec(xml)?.[1];
+    expect(place(await definedXml())).toBe(place(live));
+    await machine.refresh();
+    expect(machine.inputs).toEqual(news);
+    expect(stack.agent("node").calls).toEqual(["ready"]);
+  });
+
+  it("that cannot start with a change runs again as it was", async () => {
+    const machine = await new Machine(stack, "node").create(node());
+    await booted(machine);
+    // Huge pages that the host has not reserved: the definition is fine, the start is not.
+    const news = node({ memoryBacking: { hugepageKiB: 1048576 }, memoryMiB: 1024 });
+    await expect(machine.update(news)).rejects.toThrow(
+      /could not be started with the change.*runs again as it was/s,
+    );
+    expect(await power()).toBe("running");
+    await machine.refresh();
+    expect(machine.inputs).toEqual(node());
+  });
+
+  it("with a broken image runs on its old disk again", async () => {
+    const machine = await new Machine(stack, "node").create(node());
+    await booted(machine);
+    const { state } = machine;
+    const agent = stack.agent("node");
+    agent.on("ready", () => exited(75, "boots"));
+    const news = node({
+      rootDisk: { pool: "lab", image: "stubborn", sizeMiB: 64 },
+      ready: { timeoutSeconds: 1 },
+    });
+    await expect(machine.update(news)).rejects.toThrow(/runs on its old root disk and definition again/);
+    expect(await liveXml()).toContain(String(state.rootVolume).replace("lab/", ""));
+    await machine.refresh();
+    expect(machine.inputs).toEqual(node());
+    expect(machine.state).toEqual(state);
+  });
+
+  it("that went off by itself is drift; one that is paused goes on", async () => {
+    const machine = await new Machine(stack, "node").create(node());
+    await booted(machine);
+    // A button that is pressed before the guest looks at it is lost.
+    await waitFor(
+      "guest that is off",
+      async () => {
+        if ((await power()) === "shutoff") return true;
+        await client.domainShutdown(await refOf(), { mode: "acpi" }).catch(() => undefined);
+        return false;
+      },
+      20,
+    );
+    await machine.refresh();
+    expect(await machine.preview(node())).toBe("node: start: should run and is shut off");
+    await machine.update(node());
+    await client.domainSuspend(await refOf());
+    await machine.refresh();
+    expect(await machine.preview(node())).toBe("node: resume: should run and is paused");
+    await machine.update(node());
+    expect(await power()).toBe("running");
+  });
+
+  it("that is paused because its pool is full is named with the pool, and goes on when there is room", async () => {
+    const inputs = node({ rootDisk: { pool: "small", image: "writing", sizeMiB: 64 } });
+    const machine = await new Machine(stack, "node").create(inputs);
+    await waitFor("guest that is paused", async () => (await power()) === "paused", 60);
+    await machine.refresh();
+    expect(machine.state.power).toBe("ioerror");
+    expect(await machine.preview(inputs)).toContain("paused because the host could not write its disk");
+    await expect(machine.update(inputs)).rejects.toThrow(
+      /could not write.*"small" \(0 MiB free\).*Free some space/s,
+    );
+    await expect(machine.delete()).rejects.toThrow(/A paused machine cannot be shut down/);
+    execFileSync("mount", ["-o", "remount,size=64m", small]);
+    await machine.refresh();
+    await machine.update(inputs);
+    expect(await power()).toBe("running");
+    await client.domainDestroy(await refOf());
+  });
+
+  it("is deleted with its disk after a shutdown", async () => {
+    const machine = await new Machine(stack, "node").create(node());
+    await booted(machine);
+    await machine.delete();
+    expect(await client.domainLookupByName("node")).toBeUndefined();
+    const pool = await client.storagePoolLookupByName("lab");
+    const names =
+      pool === undefined ? [] : (await client.storagePoolListVolumes(pool)).map(({ name }) => name);
+    expect(names.sort()).toEqual(Object.keys(guestImages).sort());
+  });
+
+  it("that never came up is switched off hard when it is deleted", async () => {
+    stack.agent("node").up = false;
+    const inputs = node({
+      rootDisk: { pool: "lab", image: "stubborn", sizeMiB: 64 },
+      ready: { timeoutSeconds: 1 },
+    });
+    const machine = new Machine(stack, "node");
+    await expect(machine.create(inputs)).rejects.toThrow(/the guest agent does not answer/);
+    await machine.delete();
+    expect(await client.domainLookupByName("node")).toBeUndefined();
+  });
+});
