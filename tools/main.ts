@@ -72,8 +72,8 @@ async function main(args: readonly string[]): Promise<number> {
       code = await testMachines(files);
     });
   command("bench", "measure and write docs/benchmarks.md")
-    .argument("[arguments...]", "handed to the benchmarks")
-    .passThroughOptions()
+    .argument("[arguments...]", "handed to the benchmarks, options too")
+    .allowUnknownOption()
     .action(async (words: string[]) => {
       code = await bench(context(), words);
     });

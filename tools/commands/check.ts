@@ -109,7 +109,9 @@ async function runVitest(projects: readonly string[], files: readonly string[]):
 function runVisibly(program: string, args: readonly string[]): Promise<number> {
   const start = Date.now();
   return new Promise((resolve, reject) => {
-    const child = spawn(program, args, { cwd: projectRoot(), stdio: ["ignore", "inherit", "inherit"] });
+    // vitest colours its output wherever CI is set, a log file included.
+    const env = process.stdout.isTTY === true ? process.env : { ...process.env, NO_COLOR: "1" };
+    const child = spawn(program, args, { cwd: projectRoot(), env, stdio: ["ignore", "inherit", "inherit"] });
     const heartbeat = setInterval(() => {
       if (process.stdout.isTTY !== true) console.log(`  … tests run (${duration(Date.now() - start)})`);
     }, HEARTBEAT_MS);
