@@ -281,6 +281,23 @@ async function withLock(work) {
   }
 }
 
+/** The JSON schema and the reference page of the cluster file, from the compiled schema. Unchanged files stay untouched. */
+async function writeGenerated(inputs) {
+  const files = [join(root, "config", "lab.schema.json"), join(root, "docs", "reference", "cluster-file.md")];
+  await stage(
+    "generated",
+    inputs,
+    () => files,
+    () => {
+      const program = join(dist, "config", "write-generated.js");
+      const result = spawnSync(process.execPath, [program, root], { encoding: "utf8" });
+      if (result.error) throw new BuildError(`${program} could not be started: ${result.error.message}`);
+      if (result.status !== 0)
+        throw new BuildError(`the generated files were not written:\n${result.stderr}`);
+    },
+  );
+}
+
 async function build() {
   const sdks = await buildSdks();
   if (process.argv.includes("--sdks")) return;
@@ -288,7 +305,9 @@ async function build() {
   const inputs = digest(sources, `${toolVersions}${sdks}`);
   await copyAssets();
   await bundleProviders(inputs);
-  if (!process.argv.includes("--plugins")) await compileProject(sources, inputs);
+  if (process.argv.includes("--plugins")) return;
+  await compileProject(sources, inputs);
+  await writeGenerated(inputs);
 }
 
 try {
