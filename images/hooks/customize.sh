@@ -25,6 +25,9 @@ for kernel in "$root"/boot/vmlinuz-*; do
 done
 cat "$root/usr/lib/systemd/boot/efi/systemd-bootx64.efi" > "$work/systemd-boot"
 
+# It includes a pattern of files, which SLURM itself refuses with an error at every start.
+rm -f "$root/etc/slurm/plugstack.conf"
+
 # Identity and secrets that package scripts made.
 rm -f "$root"/etc/ssh/ssh_host_* "$root"/etc/munge/munge.key "$root"/var/lib/systemd/random-seed
 rm -f "$root"/etc/ssl/private/*.key "$root"/var/lib/dbus/machine-id

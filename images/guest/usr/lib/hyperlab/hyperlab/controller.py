@@ -5,11 +5,12 @@ import fcntl
 import json
 import os
 import shutil
+import socket
 import sys
 import time
 
 from hyperlab import accounts, bundle, database, document, drain, files, machine, seed, slurm, slurm_conf, state_disk, verify
-from hyperlab.process import Problem, run
+from hyperlab.process import Problem, run, succeeds
 
 CONFIG = "/srv/hyperlab/config"
 SECRETS = f"{CONFIG}/secrets.json"
@@ -19,6 +20,7 @@ CLUSTER_KEY = "/etc/hyperlab/cluster_key"
 ACTIVE = "/var/lib/hyperlab/active.json"
 CONF_FILES = {"slurm.conf": "slurmConf", "cgroup.conf": "cgroupConf", "gres.conf": "gresConf"}
 START_SECONDS = 600
+SLURMDBD_PORT = 6819
 
 
 def log(text):
@@ -123,14 +125,15 @@ def start_accounting(wanted, secrets):
     text = document.slurmdbd_conf(wanted["slurmdbdConf"], secrets["databasePassword"])
     changed = files.write("/etc/slurm/slurmdbd.conf", text, 0o600, slurm.SLURM_ID, slurm.SLURM_ID)
     run(["systemctl", "restart" if changed else "start", "slurmdbd.service"])
-    wait_until("slurmdbd answers", lambda: try_quiet(["sacctmgr", "--noheader", "list", "cluster"]))
+    # SLURM's own tools need slurm.conf, which follows; slurmctld needs slurmdbd at its first start.
+    wait_until("slurmdbd accepts connections", lambda: listens(seed.load()["controller"]["address"], SLURMDBD_PORT))
 
 
-def try_quiet(command):
+def listens(address, port):
     try:
-        run(command, timeout=60)
-        return True
-    except Problem:
+        with socket.create_connection((address, port), timeout=10):
+            return True
+    except OSError:
         return False
 
 
@@ -176,7 +179,6 @@ def apply_slurm(wanted, slurm_text):
 
 
 def start_slurmctld():
-    run(["systemctl", "reset-failed", "slurmctld.service"])
     run(["systemctl", "start", "slurmctld.service"], timeout=START_SECONDS)
     wait_until("slurmctld answers", slurm.answers)
 
@@ -187,8 +189,8 @@ def publish(wanted, controller, jwks):
     nodes = [{key: entry[key] for key in ("name", "address", "hostKey")} for entry in wanted["nodes"]]
     files.write_json(DOCUMENT, wanted)
     files.write_json(BUNDLE, {"bundle": content, "digest": bundle.digest(content), "nodes": nodes})
-    run(["systemctl", "start", "hyperlab-distributor.service"])
-    run(["systemctl", "kill", "--signal=HUP", "hyperlab-distributor.service"])
+    serving = succeeds(["systemctl", "is-active", "--quiet", "hyperlab-distributor.service"])
+    run(["systemctl", "reload" if serving else "start", "hyperlab-distributor.service"])
 
 
 def with_leaving(wanted, active_text, stored):

@@ -1,11 +1,13 @@
 """The machine's identity, given by the provider at the first boot of a root disk."""
 
 import json
+import os
 import re
 
 from hyperlab import files
 from hyperlab.process import Problem, run
 
+JOURNAL = "/var/log/journal"
 HOST_KEY = "/etc/ssh/ssh_host_ed25519_key"
 
 
@@ -23,10 +25,20 @@ def parse(text):
     return key.rstrip("\n") + "\n", machine_id
 
 
+def rename_machine(machine_id):
+    """Give the machine its id for good; the journal, which is kept under the id, goes with it."""
+    old = files.read_text("/etc/machine-id").strip()
+    if not files.write("/etc/machine-id", machine_id + "\n", 0o444):
+        return
+    if old and os.path.isdir(f"{JOURNAL}/{old}") and not os.path.exists(f"{JOURNAL}/{machine_id}"):
+        os.rename(f"{JOURNAL}/{old}", f"{JOURNAL}/{machine_id}")
+        run(["systemctl", "restart", "systemd-journald.service"])
+
+
 def apply(text):
     """Write host key and machine-id, start sshd. Repeating it changes nothing."""
     key, machine_id = parse(text)
     changed = files.write(HOST_KEY, key, 0o600)
     files.write(HOST_KEY + ".pub", run(["ssh-keygen", "-y", "-f", HOST_KEY]))
-    files.write("/etc/machine-id", machine_id + "\n", 0o444)
+    rename_machine(machine_id)
     run(["systemctl", "restart" if changed else "start", "ssh.service"])
