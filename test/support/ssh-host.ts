@@ -10,6 +10,9 @@ export interface OwnSshHost {
   readonly path: string;
   /** Ends the sessions that are open; new ones are served. */
   dropSessions(): Promise<void>;
+  /** Ends the sessions and listens no more, until `up`. */
+  down(): Promise<void>;
+  up(): Promise<void>;
   stop(): Promise<void>;
 }
 
@@ -27,6 +30,11 @@ export async function startOwnSshHost(): Promise<OwnSshHost> {
     host,
     path: `${inFolder("bin")}:${process.env.PATH ?? ""}`,
     dropSessions: () => dropSessions(inFolder("pid")),
+    down: async () => {
+      await dropSessions(inFolder("pid"));
+      await sshd.end();
+    },
+    up: () => sshd.run(),
     stop: async () => {
       await dropSessions(inFolder("pid"));
       await sshd.stop();

@@ -134,8 +134,8 @@ export class Sshd {
     };
   }
 
-  /** Ends the daemon and its connections and removes its folder. */
-  async stop(): Promise<void> {
+  /** Ends the daemon; `run` starts it again on the same port with the same keys. */
+  async end(): Promise<void> {
     const child = this.#process;
     this.#process = undefined;
     if (child !== undefined && child.exitCode === null) {
@@ -143,6 +143,11 @@ export class Sshd {
       child.kill("SIGTERM");
       await ended;
     }
+  }
+
+  /** Ends the daemon and its connections and removes its folder. */
+  async stop(): Promise<void> {
+    await this.end();
     rmSync(this.folder, { recursive: true, force: true });
   }
 }

@@ -1,5 +1,5 @@
 /** A guest without an operating system, which idles and goes off when it is asked to by ACPI. */
-import { writeFileSync } from "node:fs";
+import { truncateSync, writeFileSync } from "node:fs";
 import type { DomainInputs } from "../../../providers/libvirt/resources/inputs.ts";
 
 /**
@@ -41,13 +41,22 @@ const deafSector = [0xfb, 0xf4, 0xeb, 0xfd];
 
 const megabyte = 1024 * 1024;
 
-/** Writes a disk image of 1 MiB that boots into such a guest. `deaf`: it ignores the power button. */
-export function writeGuestImage(file: string, kind: "polite" | "deaf" = "polite", text = ""): void {
-  const image = Buffer.alloc(megabyte);
+/**
+ * Writes a disk image that boots into such a guest; the file is sparse. `deaf`: it ignores the power button. `text` makes
+ * its content different.
+ */
+export function writeGuestImage(
+  file: string,
+  kind: "polite" | "deaf" = "polite",
+  text = "",
+  sizeMiB = 1,
+): void {
+  const image = Buffer.alloc(512);
   Buffer.from(kind === "polite" ? bootSector : deafSector).copy(image);
   image.write(text, 256);
   image.writeUInt16LE(0xaa55, 510);
   writeFileSync(file, image);
+  truncateSync(file, sizeMiB * megabyte);
 }
 
 /** Inputs of a small emulated machine that no hook is asked about. */

@@ -32,6 +32,7 @@ export class Lab {
   readonly #staged: string;
   readonly #plugin: string;
   readonly #stacks: Stack[] = [];
+  readonly #programs = new Map<string, Promise<string>>();
 
   private constructor(host: OwnLibvirtd, staged: string, plugin: string) {
     this.host = host;
@@ -53,15 +54,20 @@ export class Lab {
 
   /** A new stack, with state, passphrase and owner of its own. */
   async stack(owner: string, options: LabOptions = {}): Promise<Stack> {
-    const program = await bundled(options.program ?? "test/engine/support/program.ts");
     const project = await engineProject({
-      program,
+      program: await this.#program(options.program ?? "test/engine/support/program.ts"),
       plugins: { libvirt: this.#plugin },
       ...(options.env === undefined ? {} : { env: options.env }),
     });
     const stack = new Stack(project, { uri: this.host.qemuUri, owner }, () => this.providers());
     this.#stacks.push(stack);
     return stack;
+  }
+
+  #program(path: string): Promise<string> {
+    const made = this.#programs.get(path) ?? bundled(path);
+    this.#programs.set(path, made);
+    return made;
   }
 
   inventory(): Promise<Inventory> {
@@ -76,6 +82,11 @@ export class Lab {
   /** Ends what the stacks of a test left running and removes them. What they made on the host stays. */
   async dropStacks(): Promise<void> {
     for (const stack of this.#stacks.splice(0)) await stack.drop();
+  }
+
+  /** Waits for something on the host; the error says what did not happen. */
+  waitFor(what: string, condition: () => boolean | Promise<boolean>): Promise<void> {
+    return waitFor(what, condition, 60);
   }
 
   /** A directory for a pool, which does not exist yet. */
@@ -199,13 +210,20 @@ function stepsOf(events: readonly EngineEvent[]): Record<string, readonly string
   return ops;
 }
 
+/**
+ * A program with the SDK as it is built now: another build may replace that at any time. Everything else comes from the
+ * project's packages.
+ */
 async function bundled(program: string): Promise<string> {
   const { outputFiles } = await build({
     entryPoints: [join(projectRoot(), program)],
     bundle: true,
-    packages: "external",
+    external: ["@pulumi/pulumi", "@pulumi/pulumi/*"],
     platform: "node",
     format: "esm",
+    banner: {
+      js: 'import { createRequire } from "node:module"; const require = createRequire(import.meta.url);',
+    },
     write: false,
     logLevel: "silent",
   });

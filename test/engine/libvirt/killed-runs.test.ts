@@ -1,0 +1,203 @@
+/**
+ * The engine, or the provider with it, dies in the middle of an update. The next run settles what was open and comes to
+ * the same result as if nothing had happened.
+ */
+import { existsSync, rmSync, statSync } from "node:fs";
+import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
+import type { DomainInputs } from "../../../providers/libvirt/resources/inputs.ts";
+import { clearHost } from "../../support/libvirt-provider.ts";
+import type { Declaration } from "../support/declaration.ts";
+import { machine, writeGuestImage } from "../support/guest.ts";
+import type { Inventory } from "../support/inventory.ts";
+import { Lab, type Stack } from "../support/lab.ts";
+import { diagnosticsOf } from "../support/observer.ts";
+import { endProcesses } from "../support/processes.ts";
+
+let lab: Lab;
+let found: Inventory;
+/** What an undisturbed `up` makes. */
+let wanted: unknown;
+beforeAll(async () => {
+  lab = await Lab.start();
+  writeGuestImage(lab.folder("image.raw"), "polite", "", 192);
+  writeGuestImage(lab.folder("other.raw"), "polite", "other");
+  found = await lab.inventory();
+  const undisturbed = await lab.stack("owner-of-killed-runs");
+  await undisturbed.declare(declaration());
+  await undisturbed.must("up");
+  wanted = comparable(await lab.inventory());
+  await undisturbed.must("destroy");
+  expect(await lab.inventory()).toEqual(found);
+});
+afterEach(async () => {
+  lab.host.thaw();
+  await lab.dropStacks();
+  await clearHost(lab.host.qemuUri, "lab");
+  rmSync(lab.folder("pool"), { recursive: true, force: true });
+});
+afterAll(() => lab?.stop());
+
+const declaration = (more: Partial<DomainInputs> = {}): Partial<Declaration> => ({
+  pools: { pool: { name: "lab", path: lab.folder("pool") } },
+  networks: { network: { name: "lab", mode: "isolated", bridge: "lab0", address: "10.50.0.1/24" } },
+  volumes: {
+    image: { name: "image", pool: "lab", source: { path: lab.folder("image.raw"), id: "image" } },
+    other: { name: "other", pool: "lab", source: { path: lab.folder("other.raw"), id: "other" } },
+  },
+  domains: {
+    machine: machine("lab-machine", {
+      rootDisk: { pool: "lab", image: "image", sizeMiB: 192 },
+      interfaces: [{ network: "lab", mac: "52:54:00:50:00:0b" }],
+      guestAgent: true,
+      ...more,
+    }),
+  },
+});
+
+/**
+ * Without what is random or counted in every object: generations, addresses of bridges, numbers of running domains and
+ * of their network devices. libvirt may write the devices of a domain in another order.
+ */
+function comparable(inventory: Inventory): unknown {
+  const plain = (text: string) =>
+    text
+      .replaceAll(/[0-9a-f]{16}(?![0-9a-f-])/g, "GENERATION")
+      .replaceAll(/<mac address='52:54:00:(?!50)[^']+'/g, "MAC")
+      .replaceAll(/domain-\d+-/g, "domain-")
+      .replaceAll(/vnet\d+/g, "vnet");
+  const lines = (definitions: Readonly<Record<string, string>>) =>
+    Object.entries(definitions).map(([name, xml]) => [name, plain(xml).split("\n").sort()]);
+  const { domains, networks, pools, ...rest } = inventory;
+  return [[domains, networks, pools].map(lines), JSON.parse(plain(JSON.stringify(rest)))];
+}
+
+const inPool = (name: string) => `${lab.folder("pool")}/${name}`;
+
+/** Holds the host still in the very moment in which the condition is seen. */
+const andFreeze = (condition: () => Promise<boolean>) => async (): Promise<boolean> => {
+  if (!(await condition())) return false;
+  lab.host.freeze();
+  return true;
+};
+
+const machineOf = () => lab.libvirt.domainLookupByName("lab-machine");
+const running = async () => ((await machineOf())?.id ?? -1) >= 0;
+
+/** Settles, brings the stack up, and proves that everything is as after an undisturbed run. */
+async function finish(stack: Stack): Promise<void> {
+  await stack.settle();
+  await stack.must("up");
+  expect(comparable(await lab.inventory())).toEqual(wanted);
+  expect(await running()).toBe(true);
+  expect((await stack.must("preview", ["--expect-no-changes"])).ops).toEqual({});
+  await stack.must("destroy");
+  expect(await lab.inventory()).toEqual(found);
+}
+
+describe("an engine that is killed with its provider while it creates", () => {
+  it.each<[moment: string, condition: () => Promise<boolean>, open: string]>([
+    ["a network", async () => (await lab.libvirt.networkLookupByName("lab")) !== undefined, "network"],
+    [
+      "a volume that is being uploaded",
+      async () => existsSync(inPool("image")) && statSync(inPool("image")).blocks > 0,
+      "image",
+    ],
+    ["a machine that is just defined", async () => (await machineOf()) !== undefined, "machine"],
+  ])(
+    "%s: the next up comes to the same result, and nothing is left over",
+    async (_moment, condition, open) => {
+      const stack = await lab.stack("owner-of-killed-runs");
+      await stack.declare(declaration());
+      await stack.killDuringUp("the moment", andFreeze(condition), "killed");
+      lab.host.thaw();
+      expect((await stack.state()).text).toMatch(/"type": ?"creating"/);
+      await finish(stack);
+      expect(stack.project.shown()).toMatch(
+        new RegExp(`Creations that a killed run left open are settled: .*${open}`),
+      );
+    },
+  );
+});
+
+describe("an engine that is killed alone", () => {
+  it("while a machine is waited for: the provider ends by itself, and the next up goes on", async () => {
+    const stack = await lab.stack("owner-of-killed-runs");
+    await stack.declare(declaration({ ready: { wait: "agent", timeoutSeconds: 600 } }));
+    await stack.killDuringUp("the machine to run", running, "orphaned");
+    const { id } = (await machineOf()) ?? {};
+    await stack.declare(declaration());
+    await stack.settle();
+    await stack.must("up");
+    expect((await machineOf())?.id).toBe(id);
+    await finish(stack);
+  });
+});
+
+describe("a provider that is killed alone", () => {
+  it("while a machine is waited for: an error that names it, nothing is lost, the next up goes on", async () => {
+    const stack = await lab.stack("owner-of-killed-runs");
+    await stack.declare(declaration({ ready: { wait: "agent", timeoutSeconds: 600 } }));
+    const failing = stack.run("up");
+    await lab.waitFor("the machine to run", running);
+    endProcesses(await lab.providers());
+    const failed = await failing;
+    expect(failed.code).not.toBe(0);
+    expect(failed.text).toMatch(/libvirt:index:Domain \(machine\):\n\s+error:/);
+    expect((await stack.state()).names).toEqual(
+      expect.arrayContaining(["image", "network", "other", "pool"]),
+    );
+    await stack.declare(declaration());
+    await finish(stack);
+  });
+});
+
+describe("an engine that is killed while it changes a machine", () => {
+  it("which shuts down for a restart: the next up restarts it once", async () => {
+    const stack = await lab.stack("owner-of-killed-runs");
+    await stack.declare(declaration());
+    await stack.must("up");
+    const { id } = (await machineOf()) ?? {};
+    await stack.declare(declaration({ memoryMiB: 80 }));
+    await stack.killDuringUp(
+      "the machine to be off",
+      andFreeze(async () => !(await running())),
+      "killed",
+    );
+    lab.host.thaw();
+    await stack.settle();
+    expect(diagnosticsOf(await stack.must("preview")).machine).toEqual([
+      "lab-machine: change while it is off (memoryMiB 64 → 80), then start",
+    ]);
+    await stack.must("up");
+    expect(await running()).toBe(true);
+    expect((await machineOf())?.id).toBe((id ?? 0) + 1);
+    await stack.declare(declaration());
+    await finish(stack);
+  });
+
+  it("whose new root disk has not proved itself: the next up waits for it, and goes back to the old one", async () => {
+    const stack = await lab.stack("owner-of-killed-runs");
+    await stack.declare(declaration());
+    await stack.must("up");
+    const before = await lab.inventory();
+    const rebuilt = (timeoutSeconds: number) =>
+      declaration({
+        rootDisk: { pool: "lab", image: "other", sizeMiB: 192 },
+        ready: { wait: "agent", timeoutSeconds },
+      });
+    await stack.declare(rebuilt(600));
+    const { id = 0 } = (await machineOf()) ?? {};
+    const newGuest = async () => ((await machineOf())?.id ?? -1) > id;
+    await stack.killDuringUp("the new guest to run", newGuest, "killed");
+    await stack.settle();
+    await stack.declare(rebuilt(1));
+    const text = await stack.mustFail("up");
+    expect(text).toContain(
+      "It runs on its old root disk and definition again, and the new disk was removed.",
+    );
+    expect((await lab.inventory()).volumes).toEqual(before.volumes);
+    expect(await running()).toBe(true);
+    await stack.declare(declaration());
+    await finish(stack);
+  });
+});
