@@ -19,7 +19,11 @@ const PROGRESSIVE: Partial<Record<Operation, [doing: string, done: string]>> = {
 };
 
 /** Messages of the engine that are no news: hyperlab itself arranged what they warn of. */
-const EXPECTED = [/^using pulumi-(language-nodejs|resource-command) from \$PATH/];
+const EXPECTED = [
+  /^using pulumi-(language-nodejs|resource-command) from \$PATH/,
+  // The interrupt was passed on by us, and there is no key to press again at the engine itself.
+  /^\^C received; cancelling/,
+];
 
 /** How many running steps the status line names. */
 const NAMED = 3;
