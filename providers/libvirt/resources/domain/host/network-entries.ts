@@ -23,7 +23,7 @@ async function addEntry(run: Run, entry: NetworkEntry, olds: readonly NetworkEnt
   if (reservation !== undefined && (await attempt(run, network, reservation))) {
     if (record === undefined || (await attempt(run, network, record))) return;
   }
-  const changes = repairs(await readNetwork(run, network), entry, olds);
+  const changes = repairs(await readEntry(run, network, entry), entry, olds);
   if (typeof changes === "string") {
     throw new ProviderError(
       `${run.name} cannot have the address ${entry.address} in the network "${entry.network}": ${changes}. ` +
@@ -39,7 +39,8 @@ export async function removeEntries(run: Run, entries: readonly NetworkEntry[]):
   for (const entry of entries) {
     const network = await run.provider.client.networkLookupByName(entry.network, withSignal(run));
     if (network === undefined) continue;
-    for (const change of removals(await readNetwork(run, network), entry)) await apply(run, network, change);
+    for (const change of removals(await readEntry(run, network, entry), entry))
+      await apply(run, network, change);
   }
 }
 
@@ -53,11 +54,22 @@ async function requireNetwork(run: Run, name: string): Promise<NetworkRef> {
   );
 }
 
-async function readNetwork(run: Run, network: NetworkRef): Promise<NetworkFacts> {
-  return parseNetwork(
-    await definedXml((options) =>
-      run.provider.client.networkGetXmlDesc(network, { ...options, ...withSignal(run) }),
-    ),
+/** What a network holds of one machine's address, MAC and name. */
+async function readEntry(run: Run, network: NetworkRef, entry: NetworkEntry): Promise<NetworkFacts> {
+  const xml = await definedXml((options) =>
+    run.provider.client.networkGetXmlDesc(network, { ...options, ...withSignal(run) }),
+  );
+  return parseNetwork(excerpt(xml, entry));
+}
+
+/**
+ * The network's XML with only the hosts that have the machine's MAC or address. A network of a thousand machines is
+ * read once per machine when they are removed; parsing all of it each time would take minutes.
+ */
+function excerpt(xml: string, entry: NetworkEntry): string {
+  const mac = entry.mac.toLowerCase();
+  return xml.replace(/<host [^>]*(?:\/>|[^/]>[\s\S]*?<\/host>)/g, (host) =>
+    host.includes(`ip='${entry.address}'`) || host.toLowerCase().includes(`mac='${mac}'`) ? host : "",
   );
 }
 

@@ -19,11 +19,12 @@ export function overlayName(machine: string, generation: string): string {
 
 /** The image of a root disk. @throws ProviderError where it is missing or larger than the disk shall be. */
 export async function requireImage(run: Run, root: RootDisk): Promise<VolumeFacts> {
-  await findPool(run.provider, run.call, root.pool);
   const image = await freshReader(run.provider, run.call.signal).volume({
     pool: root.pool,
     volume: root.image,
   });
+  // Says whether the pool is missing or stopped.
+  if (image === "unknown") await findPool(run.provider, run.call, root.pool);
   if (image === "missing" || image === "unknown") {
     throw new ProviderError(
       `there is no image "${root.image}" in the pool "${root.pool}", which the root disk of ${run.name} is made from. ` +
@@ -41,7 +42,7 @@ export async function requireImage(run: Run, root: RootDisk): Promise<VolumeFact
   return image;
 }
 
-/** Makes the overlay over its image. One of the same name that exists is kept: names are never used twice. */
+/** Makes the overlay over its image. One of the same name is a killed run's own, and is kept. */
 export async function createOverlay(
   run: Run,
   place: VolumePlace,
@@ -49,8 +50,8 @@ export async function createOverlay(
   image: VolumeFacts,
 ): Promise<void> {
   const { client, cache } = run.provider;
-  const pool = await findPool(run.provider, run.call, place.pool);
-  if ((await client.storageVolLookupByName(pool, place.volume, withSignal(run))) !== undefined) return;
+  const pool = await client.storagePoolLookupByName(place.pool, withSignal(run));
+  if (pool === undefined) throw noPool(run, place.pool);
   const xml = renderXml(
     element("volume", {}, [
       element("name", {}, place.volume),
@@ -70,6 +71,7 @@ export async function createOverlay(
     await client.storageVolCreateXml(pool, xml, withSignal(run));
   } catch (error) {
     if (!(error instanceof LibvirtError)) throw error;
+    if ((await client.storageVolLookupByName(pool, place.volume, withSignal(run))) !== undefined) return;
     throw new ProviderError(
       `the root disk of ${run.name} could not be made in the pool "${place.pool}": ${error.text}. ` +
         "If the pool has no room, free some space; then run the update again.",
@@ -165,7 +167,11 @@ async function poolDirectory(run: Run, pool: string): Promise<string> {
   run.provider.cache.pools.invalidate();
   const now = await freshReader(run.provider, run.call.signal).poolPath(pool);
   if (now !== undefined) return now;
-  throw new ProviderError(
+  throw noPool(run, pool);
+}
+
+function noPool(run: Run, pool: string): ProviderError {
+  return new ProviderError(
     `there is no storage pool "${pool}" on ${run.provider.config.uri}. Declare it as a libvirt.Pool, or correct the name.`,
     "notFound",
   );
