@@ -30,12 +30,20 @@ async function measure(options: Options): Promise<Section[]> {
   return sections;
 }
 
-const args = process.argv.slice(2);
-const options = parseOptions(args);
-const machine = await machineFacts();
-const sections = await measure(options);
-const date = new Date().toISOString().slice(0, 10);
-const command = args.length === 0 ? "npm run bench" : `npm run bench -- ${args.join(" ")}`;
-const text = renderReport({ date, command, machine, sections });
-process.stdout.write(text);
-if (options.write) await writeFile(join(projectRoot(), "docs", "benchmarks.md"), text);
+async function main(args: readonly string[]): Promise<void> {
+  const options = parseOptions(args);
+  const machine = await machineFacts();
+  const sections = await measure(options);
+  const date = new Date().toISOString().slice(0, 10);
+  const command = ["npm run bench", ...(args.length > 0 ? ["--", ...args] : [])].join(" ");
+  const text = renderReport({ date, command, machine, sections });
+  process.stdout.write(text);
+  if (options.write) await writeFile(join(projectRoot(), "docs", "benchmarks.md"), text);
+}
+
+try {
+  await main(process.argv.slice(2));
+} catch (error) {
+  process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);
+  process.exitCode = 1;
+}

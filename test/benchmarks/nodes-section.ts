@@ -1,6 +1,6 @@
 /** Pure: figures of a cluster of many nodes as a section of the report. */
-import { type Compared, type NodeResults, type Part, useOf } from "./nodes.ts";
-import type { MeasuredRun } from "./processes.ts";
+import type { Compared, NodeResults } from "./nodes.ts";
+import type { MeasuredRun, ProcessUse } from "./processes.ts";
 import { type Figure, figureOf, type Measure, type Section } from "./report.ts";
 
 export function nodesSection(results: NodeResults): Section {
@@ -112,3 +112,21 @@ function processorTime({ ours, floor }: Compared): string {
 }
 
 const middle = (values: readonly number[]) => figureOf("", "s", values).value;
+
+/** Who a process of a run is. */
+export type Part = "engine" | "program" | "provider";
+
+/** Peak memory and processor time of a part of a run. */
+export function useOf(run: MeasuredRun, part: Part): Pick<ProcessUse, "peakMB" | "cpuSeconds"> {
+  const own = run.processes.filter((process) => partOf(process.command) === part);
+  return {
+    peakMB: Math.max(0, ...own.map((process) => process.peakMB)),
+    cpuSeconds: own.reduce((sum, process) => sum + process.cpuSeconds, 0),
+  };
+}
+
+function partOf(command: string): Part | undefined {
+  if (command.includes("/plugin.cjs ")) return "provider";
+  if (command.includes("--query-mode")) return "program";
+  return /\/pulumi (up|preview|refresh|destroy) /.test(command) ? "engine" : undefined;
+}

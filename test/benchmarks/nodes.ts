@@ -8,7 +8,7 @@ import { stagePlugin } from "../support/pulumi.ts";
 import { countFile, factsFor, load, planOf } from "./cluster.ts";
 import { type BenchHost, startHost } from "./host.ts";
 import { type HostContent, type LibvirtFloors, measureFloors, readHost } from "./libvirt-floor.ts";
-import type { MeasuredRun, ProcessUse } from "./processes.ts";
+import type { MeasuredRun } from "./processes.ts";
 import type { ProgramInput } from "./programs/input.ts";
 import { BenchStack } from "./stack.ts";
 
@@ -216,22 +216,4 @@ async function withStacks<T>(work: (make: MakeStack) => Promise<T>): Promise<T> 
   } finally {
     for (const stack of stacks) await stack.dispose();
   }
-}
-
-/** Who a process of a run is. */
-export type Part = "engine" | "program" | "provider";
-
-/** Peak memory and processor time of a part of a run. */
-export function useOf(run: MeasuredRun, part: Part): Pick<ProcessUse, "peakMB" | "cpuSeconds"> {
-  const own = run.processes.filter((process) => partOf(process.command) === part);
-  return {
-    peakMB: Math.max(0, ...own.map((process) => process.peakMB)),
-    cpuSeconds: own.reduce((sum, process) => sum + process.cpuSeconds, 0),
-  };
-}
-
-function partOf(command: string): Part | undefined {
-  if (command.includes("/plugin.cjs ")) return "provider";
-  if (command.includes("--query-mode")) return "program";
-  return /\/pulumi (up|preview|refresh|destroy) /.test(command) ? "engine" : undefined;
 }

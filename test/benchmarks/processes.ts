@@ -67,7 +67,7 @@ function sample(pid: number, uses: Map<number, ProcessUse>): void {
     const command = readFileSync(`/proc/${pid}/cmdline`, "utf8").replaceAll("\0", " ").trim();
     const use = uses.get(pid);
     const peakMB = peakOf(pid);
-    const cpuSeconds = processorSeconds(readFileSync(`/proc/${pid}/stat`, "utf8"));
+    const cpuSeconds = processorSecondsOf(pid);
     // A launcher becomes the program that it starts: the last command names the process.
     uses.set(pid, { command, peakMB: Math.max(peakMB, use?.peakMB ?? 0), cpuSeconds });
     for (const thread of readdirSync(`/proc/${pid}/task`)) {
@@ -79,8 +79,10 @@ function sample(pid: number, uses: Map<number, ProcessUse>): void {
   }
 }
 
-/** User and system time from /proc/PID/stat; the name in brackets may hold anything. */
-function processorSeconds(stat: string): number {
+/** Processor time of a running process so far, in seconds. */
+export function processorSecondsOf(pid: number): number {
+  const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
+  // The name in brackets may hold anything.
   const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
   return (Number(fields[11]) + Number(fields[12])) / ticksPerSecond;
 }

@@ -7,8 +7,8 @@ import { join } from "node:path";
 import { projectRoot } from "../../tools/paths.ts";
 import { FakeEngine } from "../support/fake-engine.ts";
 import { startMonitor } from "./monitor.ts";
-import { peakOf } from "./processes.ts";
-import { figureOf, type Section } from "./report.ts";
+import { peakOf, processorSecondsOf } from "./processes.ts";
+import { figureOf, figureText, type Section } from "./report.ts";
 
 const root = projectRoot();
 const repetitions = 7;
@@ -26,47 +26,73 @@ export async function measureStarts(env: NodeJS.ProcessEnv): Promise<Section> {
     await writeFile(join(folder, "package.json"), '{"name": "smallest", "type": "module"}');
     await writeFile(join(folder, "index.js"), smallest);
     await symlink(join(root, "node_modules"), join(folder, "node_modules"));
-    const programs = { ours: [] as number[], floor: [] as number[] };
-    const provider = { seconds: [] as number[], peakMB: [] as number[] };
+    const starts = { ours: [] as Start[], floor: [] as Start[], provider: [] as Start[] };
     // Once more than counted: the first fills the caches. In turn, so that what else runs here meets all alike.
     for (let round = 0; round <= repetitions; round++) {
       const ours = await programStart(root, "dist/lab.js", env);
       const floor = await programStart(folder, "index.js", env);
-      const plugin = await providerStart(env);
+      const provider = await providerStart(env);
       if (round === 0) continue;
-      programs.ours.push(ours);
-      programs.floor.push(floor);
-      provider.seconds.push(plugin.seconds);
-      provider.peakMB.push(plugin.peakMB);
+      starts.ours.push(ours);
+      starts.floor.push(floor);
+      starts.provider.push(provider);
     }
-    return {
-      title: "Start",
-      measures: [
-        {
-          what: "program, from `node` to the first registration",
-          budget: { amount: 0.8 },
-          ours: figureOf("", "s", programs.ours),
-          floors: [figureOf("program with one empty component", "s", programs.floor)],
-        },
-        {
-          what: "provider, from its launch to the line with its port",
-          budget: { amount: 0.2 },
-          ours: figureOf("", "s", provider.seconds),
-        },
-        {
-          what: "provider, peak memory at its start",
-          budget: { amount: 80 },
-          ours: figureOf("", "MB", provider.peakMB),
-        },
-      ],
-    };
+    return section(starts.ours, starts.floor, starts.provider);
   } finally {
     await rm(folder, { recursive: true, force: true });
   }
 }
 
-/** Seconds until the program in a folder registers its first resource; run as the language host runs it. */
-async function programStart(folder: string, program: string, env: NodeJS.ProcessEnv): Promise<number> {
+function section(ours: readonly Start[], floor: readonly Start[], provider: readonly Start[]): Section {
+  const times = (label: string, starts: readonly Start[]) =>
+    figureOf(
+      label,
+      "s",
+      starts.map((start) => start.seconds),
+    );
+  const cpu = (starts: readonly Start[]) =>
+    figureText(
+      figureOf(
+        "",
+        "s",
+        starts.map((start) => start.cpuSeconds),
+      ),
+    );
+  const peaks = provider.map((start) => start.peakMB);
+  return {
+    title: "Start",
+    measures: [
+      {
+        what: "program, from `node` to the first registration",
+        budget: { amount: 0.8 },
+        ours: times("", ours),
+        floors: [times("program with one empty component", floor)],
+        note: `processor time ${cpu(ours)}; with one empty component ${cpu(floor)}`,
+      },
+      {
+        what: "provider, from its launch to the line with its port",
+        budget: { amount: 0.2 },
+        ours: times("", provider),
+        note: `processor time ${cpu(provider)}`,
+      },
+      {
+        what: "provider, peak memory at its start",
+        budget: { amount: 80 },
+        ours: figureOf("", "MB", peaks),
+      },
+    ],
+  };
+}
+
+/** What a start took. */
+interface Start {
+  readonly seconds: number;
+  readonly cpuSeconds: number;
+  readonly peakMB: number;
+}
+
+/** Until the program in a folder registers its first resource; run as the language host runs it. */
+async function programStart(folder: string, program: string, env: NodeJS.ProcessEnv): Promise<Start> {
   const monitor = await startMonitor();
   const start = performance.now();
   const child = spawn(
@@ -90,14 +116,14 @@ async function programStart(folder: string, program: string, env: NodeJS.Process
   );
   try {
     await withDeadline(child, monitor.firstRegistration, "the program's first registration");
-    return (performance.now() - start) / 1000;
+    return measured(child, start);
   } finally {
     await end(child);
     monitor.stop();
   }
 }
 
-async function providerStart(env: NodeJS.ProcessEnv): Promise<{ seconds: number; peakMB: number }> {
+async function providerStart(env: NodeJS.ProcessEnv): Promise<Start> {
   const engine = await FakeEngine.start();
   const start = performance.now();
   const launcher = join(root, "providers", "libvirt", "pulumi-resource-libvirt");
@@ -105,12 +131,17 @@ async function providerStart(env: NodeJS.ProcessEnv): Promise<{ seconds: number;
   try {
     const line = child.stdout === null ? Promise.reject() : once(child.stdout, "data").then(() => {});
     await withDeadline(child, line, "the provider's line with its port");
-    const seconds = (performance.now() - start) / 1000;
-    return { seconds, peakMB: peakOf(child.pid ?? 0) };
+    return measured(child, start);
   } finally {
     await end(child);
     engine.stop();
   }
+}
+
+function measured(child: ChildProcess, start: number): Start {
+  const seconds = (performance.now() - start) / 1000;
+  const pid = child.pid ?? 0;
+  return { seconds, cpuSeconds: processorSecondsOf(pid), peakMB: peakOf(pid) };
 }
 
 /** Waits for something that a child does; its death and the deadline are errors with what it said. */

@@ -5,8 +5,13 @@ import { readInput } from "./input.ts";
 const { plan, bare } = readInput();
 
 class Empty extends pulumi.CustomResource {
-  constructor(name: string, inputs: pulumi.Inputs, opts: pulumi.CustomResourceOptions) {
-    super("bench:index:Domain", name, inputs, opts);
+  constructor(
+    kind: "Shared" | "Domain",
+    name: string,
+    inputs: pulumi.Inputs,
+    opts: pulumi.CustomResourceOptions,
+  ) {
+    super(`bench:index:${kind}`, name, inputs, opts);
   }
 }
 
@@ -15,14 +20,19 @@ class BenchCluster extends pulumi.ComponentResource {
     super("hyperlab:index:HpcCluster", name);
     const inCluster = { parent: this };
     const shared = ["pool", "image", "seed", "state", "network"].map(
-      (kind) => new Empty(`${name}-${kind}`, {}, inCluster),
+      (kind) => new Empty("Shared", `${name}-${kind}`, {}, inCluster),
     );
     const [, image, seed, , network] = shared;
     const dependsOn = [image, seed, network].filter((resource) => resource !== undefined);
     for (const node of plan.computeNodes) {
-      if (bare) new Empty(node.name, {}, inCluster);
+      if (bare) new Empty("Domain", node.name, {}, inCluster);
       else
-        new Empty(node.name, { ...node.domain, disks: [seedDisk(node.seed)] }, { ...inCluster, dependsOn });
+        new Empty(
+          "Domain",
+          node.name,
+          { ...node.domain, disks: [seedDisk(node.seed)] },
+          { ...inCluster, dependsOn },
+        );
     }
   }
 }

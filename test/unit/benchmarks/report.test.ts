@@ -1,0 +1,105 @@
+import { describe, expect, it } from "vitest";
+import { parseOptions } from "../../benchmarks/options.ts";
+import { figureOf, isMet, type Measure, ratioOf, renderReport } from "../../benchmarks/report.ts";
+
+const up: Measure = {
+  what: "`up`",
+  budget: { ratio: 1.5 },
+  ours: figureOf("", "s", [33.04]),
+  floors: [figureOf("engine", "s", [30, 22, 24]), { label: "libvirt", value: 11, unit: "s" }],
+  note: "processor time: 1 s",
+};
+const state: Measure = {
+  what: "state per machine",
+  budget: { amount: 3 },
+  ours: { label: "", value: 3.25, unit: "KB" },
+};
+
+describe("figures", () => {
+  it("are the median with smallest and largest run", () => {
+    expect(figureOf("x", "s", [5, 1, 3])).toEqual({ label: "x", unit: "s", value: 3, range: [1, 5] });
+    expect(figureOf("x", "s", [4, 2])).toEqual({ label: "x", unit: "s", value: 2, range: [2, 4] });
+  });
+
+  it("of one run have no range, of none are an error", () => {
+    expect(figureOf("x", "MB", [7])).toEqual({ label: "x", unit: "MB", value: 7 });
+    expect(() => figureOf("x", "MB", [])).toThrow('nothing was measured for "x"');
+  });
+});
+
+describe("a budget", () => {
+  it("on a ratio compares with the largest floor", () => {
+    expect(ratioOf(up)).toBeCloseTo(33.04 / 24);
+    expect(isMet(up)).toBe(true);
+    expect(isMet({ ...up, budget: { ratio: 1.3 } })).toBe(false);
+  });
+
+  it("on an amount looks at our side alone", () => {
+    expect(isMet(state)).toBe(false);
+    expect(isMet({ ...state, budget: { amount: 3.25 } })).toBe(true);
+  });
+
+  it("is neither met nor missed where there is none or nothing to compare with", () => {
+    const { budget: _, ...free } = up;
+    expect(isMet(free)).toBeUndefined();
+    const { floors: __, ...alone } = up;
+    expect(ratioOf(alone)).toBeUndefined();
+    expect(isMet(alone)).toBeUndefined();
+    expect(ratioOf({ ...up, floors: [{ label: "nothing", value: 0, unit: "s" }] })).toBeUndefined();
+  });
+});
+
+describe("the page", () => {
+  const page = renderReport({
+    date: "2026-01-02",
+    command: "npm run bench -- --nodes 7",
+    machine: [["processor", "2 × Some | CPU"]],
+    sections: [{ title: "7 nodes", text: "Words.", measures: [up, state] }],
+  });
+
+  it("has a row for each measure, with both sides and the verdict", () => {
+    expect(page).toContain(
+      "| `up` | 1.5 × | 1.38 × | met | 33.0 s | engine: 24.0 s (22.0–30.0); libvirt: 11.0 s |",
+    );
+    expect(page).toContain("| state per machine | 3.00 KB | 3.25 KB | **missed** | 3.25 KB |  |");
+  });
+
+  it("names the command, the day and the machine, and puts notes below the table", () => {
+    expect(page).toContain("Measured on 2026-01-02 by `npm run bench -- --nodes 7`");
+    expect(page).toContain("| processor | 2 × Some \\| CPU |");
+    expect(page).toContain("- `up`: processor time: 1 s\n");
+    expect(page.endsWith("\n")).toBe(true);
+  });
+
+  it("has the same number of columns in every row of a table", () => {
+    const columns = page
+      .split("\n")
+      .filter((line) => line.startsWith("|"))
+      .map((line) => line.replaceAll("\\|", "").split("|").length);
+    expect(new Set(columns)).toEqual(new Set([4, 8]));
+  });
+});
+
+describe("the command line", () => {
+  it("measures 1,000 nodes and writes the page by default", () => {
+    expect(parseOptions([])).toEqual({
+      nodes: [1_000],
+      groups: ["start", "planning", "nodes"],
+      checkpointsBelow: 2_000,
+      write: true,
+    });
+  });
+
+  it("takes sizes in any order, and does not write a page of a part", () => {
+    expect(parseOptions(["--nodes", "4000,1000"]).nodes).toEqual([1_000, 4_000]);
+    expect(parseOptions(["--only", "planning"])).toMatchObject({ groups: ["planning"], write: false });
+    expect(parseOptions(["--all-checkpoints"]).checkpointsBelow).toBe(Number.POSITIVE_INFINITY);
+  });
+
+  it.each([[["--nodes", "many"]], [["--nodes", "0"]], [["--only", "everything"]]])(
+    "refuses %j and says what is allowed",
+    (args) => {
+      expect(() => parseOptions(args)).toThrow("npm run bench --");
+    },
+  );
+});
