@@ -14,10 +14,10 @@ import { type Context, openSession, readLab, showFindings } from "./context.ts";
 
 /**
  * Everything before the engine may run: the cluster file is read, the local hypervisor is set up, what will not work
- * is named, the engine is obtained, and what a killed run left is settled.
+ * is named, the engine is obtained, and, before a change, what a killed run left is settled.
  * @throws Refusal where something stands in the way.
  */
-export async function prepareRun(context: Context): Promise<EngineSession> {
+export async function prepareRun(context: Context, purpose: "change" | "preview"): Promise<EngineSession> {
   const lab = readLab(context);
   const early = readCheckpoint(context.layout);
   const local = lab === undefined || isLocalSystem(lab.hpc?.host.uri ?? "qemu:///system");
@@ -33,7 +33,8 @@ export async function prepareRun(context: Context): Promise<EngineSession> {
   if (key !== undefined) context.report.line(`You have no SSH key, so one was made for the lab: ${key}`);
   const session = await openSession(context);
   await ensureStack(session, context.layout);
-  await settleState(session, context.layout, context.report);
+  // A preview takes no lock and changes nothing, so it neither waits for a run nor mends what one left.
+  if (purpose === "change") await settleState(session, context.layout, context.report);
   if (local && lab && !early) await preflight(context, lab, await checkpoint(session, context.layout));
   return session;
 }

@@ -8,7 +8,7 @@ import { prepareRun } from "./prepare.ts";
 export async function preview(context: Context, options: { json: boolean }): Promise<number> {
   // JSON owns standard output; everything else goes to standard error then.
   const report = options.json ? consoleReporter(process.stderr) : context.report;
-  const session = await prepareRun({ ...context, report });
+  const session = await prepareRun({ ...context, report }, "preview");
   const result = await operate(session, "preview", report, {
     label: `Previewing stack ${context.layout.stack}`,
     showLines: false,

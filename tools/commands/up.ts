@@ -7,7 +7,7 @@ import { prepareRun } from "./prepare.ts";
 /** Brings the lab up, or makes the changes that the cluster file asks for. Returns the exit code. */
 export async function up(context: Context): Promise<number> {
   const { layout, report } = context;
-  const session = await prepareRun(context);
+  const session = await prepareRun(context, "change");
   const result = await operate(session, "up", report, { label: `Bringing up stack ${layout.stack}` });
   if (result.code !== 0) {
     report.line(result.interrupted ? "Interrupted; `npm run up` goes on from here." : failure(result.log));

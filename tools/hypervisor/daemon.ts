@@ -2,6 +2,7 @@ import { createConnection } from "node:net";
 import { setTimeout as delay } from "node:timers/promises";
 
 export const LIBVIRT_SOCKET = "/run/libvirt/libvirt-sock";
+const GROUP_FIX = "sudo usermod -aG libvirt $USER, then log in again (or run: newgrp libvirt)";
 
 export type SocketState =
   | "answers"
@@ -78,7 +79,7 @@ export function planDaemon(facts: DaemonFacts): DaemonPlan {
     return {
       kind: "refuse",
       problem: `you may not connect to libvirt (${LIBVIRT_SOCKET})`,
-      fix: "sudo usermod -aG libvirt $USER, then log in again (or run: newgrp libvirt)",
+      fix: GROUP_FIX,
     };
   }
   const commands = startCommands(facts);
@@ -97,6 +98,14 @@ export function planDaemon(facts: DaemonFacts): DaemonPlan {
     };
   }
   return { kind: "start", commands };
+}
+
+/** What to do where the daemon answers and refuses to work for us, from its words. */
+export function serviceFix(text: string): string {
+  if (/auth|polkit|permission|denied/i.test(text)) return GROUP_FIX;
+  if (/no connection driver/i.test(text))
+    return "sudo apt-get install libvirt-daemon-driver-qemu, then restart libvirtd";
+  return "look at `journalctl -u libvirtd`, and try `virsh -c qemu:///system nodeinfo`";
 }
 
 function startCommands(facts: DaemonFacts): string[][] | undefined {

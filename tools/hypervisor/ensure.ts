@@ -1,11 +1,12 @@
 import { spawnSync } from "node:child_process";
 import { existsSync, readFileSync } from "node:fs";
+import { createLibvirtClient } from "../../providers/libvirt/client/index.ts";
 import type { Finding } from "../preflight/finding.ts";
 import { refuse } from "../preflight/refusal.ts";
 import { findProgram } from "../process/find-program.ts";
 import { run } from "../process/run.ts";
 import type { Reporter } from "../report/progress.ts";
-import { LIBVIRT_SOCKET, planDaemon, socketState, waitForSocket } from "./daemon.ts";
+import { LIBVIRT_SOCKET, planDaemon, serviceFix, socketState, waitForSocket } from "./daemon.ts";
 import { accessFix, kvmDeviceFinding, qemuUserMayOpen, readKvmDevice } from "./kvm-device.ts";
 import { type KvmResult, probeKvm } from "./kvm-probe.ts";
 import {
@@ -41,6 +42,7 @@ export interface HypervisorState {
 export async function ensureHypervisor(options: HypervisorOptions): Promise<HypervisorState> {
   await ensurePackages(options);
   await ensureDaemon(options);
+  await mustServeUs();
   const findings = await mendKvmDevice(options.report);
   const around = (attempt: () => Promise<KvmResult>) =>
     options.report.step("Trying whether KVM runs a machine", attempt);
@@ -52,6 +54,7 @@ const isRoot = (): boolean => process.getuid?.() === 0;
 async function ensurePackages(options: HypervisorOptions): Promise<void> {
   const installed = {
     arch: process.arch,
+    isRoot: isRoot(),
     hasProgram: (name: string) => findProgram(name) !== undefined,
     hasFile: (path: string) => existsSync(path),
   };
@@ -134,6 +137,19 @@ async function ensureDaemon(options: HypervisorOptions): Promise<void> {
     }
     await waitForSocket(socket, SOCKET_DEADLINE_MS);
   });
+}
+
+/** A socket that can be opened proves no right: the daemon asks for authorisation afterwards. */
+async function mustServeUs(): Promise<void> {
+  const client = createLibvirtClient("qemu:///system");
+  try {
+    await client.nodeGetInfo();
+  } catch (error) {
+    const text = error instanceof Error ? error.message : String(error);
+    refuse("libvirt", `libvirt runs, but does not serve you: ${text}`, serviceFix(text));
+  } finally {
+    await client.close();
+  }
 }
 
 async function systemdUnits(): Promise<string[]> {

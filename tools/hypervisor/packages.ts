@@ -43,8 +43,12 @@ export const DRIVER_PACKAGES = [
   "libvirt-daemon-driver-storage",
 ];
 
+/** What an ordinary user builds images with: ranges of user ids of his own. */
+const UNPRIVILEGED: Need = { anyOf: ["newuidmap"], package: "uidmap" };
+
 export interface InstalledFacts {
   arch: string;
+  isRoot: boolean;
   hasProgram: (name: string) => boolean;
   hasFile: (path: string) => boolean;
 }
@@ -53,7 +57,7 @@ export interface InstalledFacts {
 export function missingPackages(facts: InstalledFacts): string[] {
   const architecture = ARCHITECTURES[facts.arch];
   if (!architecture) throw new Error(`hyperlab runs machines on x64 and arm64 hosts, not on ${facts.arch}`);
-  const missing = [...NEEDS, architecture.qemu]
+  const missing = [...NEEDS, architecture.qemu, ...(facts.isRoot ? [] : [UNPRIVILEGED])]
     .filter((need) => !need.anyOf.some((program) => facts.hasProgram(program)))
     .map((need) => need.package);
   const firmware = FIRMWARE_FILES[architecture.firmware] ?? [];

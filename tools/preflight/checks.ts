@@ -16,6 +16,7 @@ export function checkMachine(needs: LabNeeds, facts: MachineFacts): Finding[] {
     ...checkMemory(needs, facts),
     ...checkDisk(needs, facts),
     ...checkKvm(needs, facts),
+    ...checkUserNamespaces(needs, facts),
   ];
 }
 
@@ -206,5 +207,44 @@ export function checkKvm(needs: LabNeeds, facts: Pick<MachineFacts, "kvm">): Fin
           ? "turn on virtualisation in the firmware, or nested virtualisation of the outer host"
           : "sudo usermod -aG kvm $USER, then log in again",
     },
+  ];
+}
+
+/** Without root an image is built in a user namespace. */
+export function checkUserNamespaces(needs: LabNeeds, facts: Pick<MachineFacts, "userNamespaces">): Finding[] {
+  const { userNamespaces } = facts;
+  if (!needs.buildsImage || !userNamespaces) return [];
+  const { allowed, hasIdRange, restricted, user } = userNamespaces;
+  const finding = (problem: string, fix: string): Finding => ({
+    check: "user-namespaces",
+    level: "error",
+    problem: `the image cannot be built without root: ${problem}`,
+    fix,
+  });
+  return [
+    ...(allowed
+      ? []
+      : [
+          finding(
+            "the kernel forbids user namespaces to ordinary users",
+            "sudo sysctl -w kernel.unprivileged_userns_clone=1",
+          ),
+        ]),
+    ...(restricted
+      ? [
+          finding(
+            "AppArmor forbids user namespaces to mmdebstrap",
+            "sudo sysctl -w kernel.apparmor_restrict_unprivileged_userns=0",
+          ),
+        ]
+      : []),
+    ...(hasIdRange
+      ? []
+      : [
+          finding(
+            `${user} has no range of user ids`,
+            `sudo usermod --add-subuids 100000-165535 --add-subgids 100000-165535 ${user}`,
+          ),
+        ]),
   ];
 }

@@ -11,6 +11,8 @@ export interface LabNeeds {
   poolPath: string;
   /** `kvm` asks for hardware virtualisation; `auto` takes what works. */
   hypervisor: "auto" | "kvm" | "qemu";
+  /** An image is built from packages on this machine. */
+  buildsImage: boolean;
 }
 
 /** A value, or why it is not known. */
@@ -33,6 +35,18 @@ export interface MachineFacts {
   firewalld: { running: boolean; hasLibvirtZone: boolean };
   /** Traffic between machines on one bridge passes the firewall too (Docker turns that on). */
   bridgeTrafficIsFiltered: boolean;
+  /** What an ordinary user needs to build an image; undefined for root. */
+  userNamespaces: UserNamespaces | undefined;
   /** Names of the machines that the stack has already. */
   existingMachines: readonly string[];
+}
+
+export interface UserNamespaces {
+  user: string;
+  /** The kernel lets ordinary users make them. */
+  allowed: boolean;
+  /** AppArmor forbids them to programs without a profile, and mmdebstrap has none. */
+  restricted: boolean;
+  /** The user has a range of user ids of his own. */
+  hasIdRange: boolean;
 }

@@ -1,9 +1,10 @@
 import { existsSync, readFileSync, statfsSync } from "node:fs";
+import { userInfo } from "node:os";
 import { dirname } from "node:path";
 import type { KvmResult } from "../hypervisor/kvm-probe.ts";
 import { findProgram } from "../process/find-program.ts";
 import { run } from "../process/run.ts";
-import { type Known, known, type MachineFacts, unknown } from "./facts.ts";
+import { type Known, known, type MachineFacts, type UserNamespaces, unknown } from "./facts.ts";
 import { parseRoutes } from "./ipv4.ts";
 
 /** Collects what the checks need to know of this machine. Changes nothing and asks for no password. */
@@ -27,7 +28,24 @@ export async function gatherFacts(options: {
       ),
     },
     bridgeTrafficIsFiltered: textOf("/proc/sys/net/bridge/bridge-nf-call-iptables").trim() === "1",
+    userNamespaces: process.getuid?.() === 0 ? undefined : userNamespaces(userInfo().username),
     existingMachines: options.existingMachines,
+  };
+}
+
+function userNamespaces(user: string): UserNamespaces {
+  const setting = (name: string): string => textOf(`/proc/sys/kernel/${name}`).trim();
+  const hasRange = (file: string): boolean =>
+    textOf(file)
+      .split("\n")
+      .some((line) => line.startsWith(`${user}:`));
+  return {
+    user,
+    // The setting exists on Debian only; elsewhere they are allowed.
+    allowed: setting("unprivileged_userns_clone") !== "0",
+    restricted:
+      setting("apparmor_restrict_unprivileged_userns") === "1" && !existsSync("/etc/apparmor.d/mmdebstrap"),
+    hasIdRange: hasRange("/etc/subuid") && hasRange("/etc/subgid"),
   };
 }
 

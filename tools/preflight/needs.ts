@@ -8,12 +8,20 @@ const DEFAULT_POOL_PATH = "/var/lib/libvirt/images";
 /** What a lab asks of its host, from the cluster file alone: nothing is probed and nothing is planned. */
 export function labNeeds(config: LabConfig): LabNeeds {
   const { hpc } = config;
-  if (!hpc) return { networks: [], machines: [], poolPath: DEFAULT_POOL_PATH, hypervisor: "auto" };
+  if (!hpc)
+    return {
+      networks: [],
+      machines: [],
+      poolPath: DEFAULT_POOL_PATH,
+      hypervisor: "auto",
+      buildsImage: false,
+    };
   return {
     networks: ownedNetworks(hpc),
     machines: machines(hpc),
     poolPath: hpc.host.poolPath ?? DEFAULT_POOL_PATH,
     hypervisor: hpc.hypervisor,
+    buildsImage: hpc.image.source.kind === "golden",
   };
 }
 
@@ -38,7 +46,7 @@ function machines(hpc: HpcConfig): LabNeeds["machines"] {
   ];
 }
 
-/** Whether a connection URI means the libvirt of this machine, which hyperlab may set up. */
+/** Whether a connection URI means the system's libvirt of this machine, which hyperlab may set up. */
 export function isLocalSystem(uri: string): boolean {
-  return /^qemu(\+unix)?:\/\/\/system(\?|$)/.test(uri);
+  return uri === "qemu:///system";
 }

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { planDaemon } from "../../../tools/hypervisor/daemon.ts";
+import { planDaemon, serviceFix } from "../../../tools/hypervisor/daemon.ts";
 import {
   accessFix,
   kvmDeviceFinding,
@@ -10,8 +10,8 @@ import {
 import { parseCached, probeFirmware } from "../../../tools/hypervisor/kvm-probe.ts";
 import { missingPackages, parseOsFamily, planInstall } from "../../../tools/hypervisor/packages.ts";
 
-const nothing = { arch: "x64", hasProgram: () => false, hasFile: () => false };
-const everything = { arch: "x64", hasProgram: () => true, hasFile: () => true };
+const nothing = { arch: "x64", isRoot: true, hasProgram: () => false, hasFile: () => false };
+const everything = { arch: "x64", isRoot: true, hasProgram: () => true, hasFile: () => true };
 
 describe("packages", () => {
   it("asks for nothing where everything is there", () => {
@@ -39,6 +39,12 @@ describe("packages", () => {
   it("takes any of several programs", () => {
     const hasProgram = (name: string): boolean => !["xorriso", "libvirtd"].includes(name);
     expect(missingPackages({ ...everything, hasProgram })).toEqual([]);
+  });
+
+  it("asks for ranges of user ids where the user is not root", () => {
+    const hasProgram = (name: string): boolean => name !== "newuidmap";
+    expect(missingPackages({ ...everything, hasProgram })).toEqual([]);
+    expect(missingPackages({ ...everything, hasProgram, isRoot: false })).toEqual(["uidmap"]);
   });
 
   it("refuses an architecture without machines", () => {
@@ -123,6 +129,16 @@ describe("the daemon", () => {
       fix: "sudo virtlogd -d && sudo libvirtd -d",
     });
     expect(planDaemon({ ...facts, hasProgram: () => false })).toMatchObject({ kind: "refuse" });
+  });
+});
+
+describe("a daemon that answers and refuses", () => {
+  it.each([
+    ["authentication unavailable: no polkit agent available", "usermod -aG libvirt"],
+    ["no connection driver available for qemu:///system", "libvirt-daemon-driver-qemu"],
+    ["internal error", "journalctl"],
+  ])("%s: %s", (text, fix) => {
+    expect(serviceFix(text)).toContain(fix);
   });
 });
 

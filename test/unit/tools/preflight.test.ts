@@ -7,6 +7,7 @@ import {
   checkMachine,
   checkMemory,
   checkSubnets,
+  checkUserNamespaces,
 } from "../../../tools/preflight/checks.ts";
 import { known, type LabNeeds, type MachineFacts, unknown } from "../../../tools/preflight/facts.ts";
 import { formatSubnet, overlap, parseRoutes, parseSubnet, subnet } from "../../../tools/preflight/ipv4.ts";
@@ -20,6 +21,7 @@ const needs: LabNeeds = {
   ],
   poolPath: "/var/lib/libvirt/images",
   hypervisor: "auto",
+  buildsImage: true,
 };
 
 const healthy: MachineFacts = {
@@ -32,6 +34,7 @@ const healthy: MachineFacts = {
   ufwEnabled: false,
   firewalld: { running: false, hasLibvirtZone: false },
   bridgeTrafficIsFiltered: false,
+  userNamespaces: undefined,
   existingMachines: [],
 };
 
@@ -190,6 +193,28 @@ describe("KVM", () => {
   });
 });
 
+describe("building an image without root", () => {
+  const able = { user: "ada", allowed: true, restricted: false, hasIdRange: true };
+  const problems = (more: Partial<typeof able>, builds = true) =>
+    checkUserNamespaces({ ...needs, buildsImage: builds }, { userNamespaces: { ...able, ...more } }).map(
+      ({ fix }) => fix,
+    );
+
+  it("asks for user namespaces and a range of ids", () => {
+    expect(problems({})).toEqual([]);
+    expect(problems({ allowed: false })).toEqual(["sudo sysctl -w kernel.unprivileged_userns_clone=1"]);
+    expect(problems({ restricted: true, hasIdRange: false })).toEqual([
+      "sudo sysctl -w kernel.apparmor_restrict_unprivileged_userns=0",
+      "sudo usermod --add-subuids 100000-165535 --add-subgids 100000-165535 ada",
+    ]);
+  });
+
+  it("asks for nothing where no image is built, or as root", () => {
+    expect(problems({ allowed: false }, false)).toEqual([]);
+    expect(checkUserNamespaces(needs, { userNamespaces: undefined })).toEqual([]);
+  });
+});
+
 describe("what a lab needs", () => {
   it("is nothing for a file without clusters", () => {
     expect(labNeeds({ name: "empty", description: "" })).toMatchObject({ networks: [], machines: [] });
@@ -197,11 +222,11 @@ describe("what a lab needs", () => {
 
   it.each([
     ["qemu:///system", true],
-    ["qemu+unix:///system?socket=/run/x", true],
+    ["qemu+unix:///system?socket=/run/x", false],
     ["qemu:///session", false],
     ["qemu+ssh://root@host/system", false],
     ["test:///default", false],
-  ])("%s is this machine's libvirt: %s", (uri, expected) => {
+  ])("%s is the libvirt that may be set up: %s", (uri, expected) => {
     expect(isLocalSystem(uri)).toBe(expected);
   });
 });
