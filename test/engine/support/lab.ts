@@ -1,6 +1,6 @@
 /** A libvirt host of the test's own and stacks on it, run by the real engine with the provider as it is built now. */
 import { mkdtempSync, rmSync } from "node:fs";
-import { readFile, writeFile } from "node:fs/promises";
+import { readdir, readFile, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { build } from "esbuild";
@@ -149,6 +149,16 @@ export class Stack {
     const ran = await this.run(operation, args);
     if (ran.code === 0) throw new Error(`${operation} succeeded, which it must not:\n${ran.text}`);
     return ran.text;
+  }
+
+  /** Waits until the run under way has shown a text, also one that is shown only for a moment. */
+  waitForText(text: string): Promise<void> {
+    const { logFolder } = this.project.layout;
+    const shown = async () => {
+      const last = (await readdir(logFolder)).sort().at(-1);
+      return last !== undefined && (await readFile(join(logFolder, last), "utf8")).includes(text);
+    };
+    return waitFor(`text "${text}"`, shown, 60);
   }
 
   /** The stack's resources as `pulumi stack export` prints them, and the whole text. */

@@ -10,21 +10,31 @@ const declaration: Declaration = JSON.parse(
 const { uri, owner } = declaration;
 const provider = new libvirt.Provider("host", { uri, owner });
 
-/** Every kind of resource depends on the kinds before it, as in a real program. */
+/** Volumes depend on pools and networks, machines on all of them, as in a real program. */
 const before: pulumi.Resource[] = [];
 
 function declare<Inputs>(
   declared: Readonly<Record<string, Inputs>> | undefined,
   make: (name: string, inputs: Inputs, options: pulumi.CustomResourceOptions) => pulumi.Resource,
+  dependsOn: readonly pulumi.Resource[] = [],
 ): void {
-  const dependsOn = [...before];
   for (const [name, inputs] of Object.entries(declared ?? {})) {
     const id = declaration.imports?.[name];
-    before.push(make(name, inputs, { provider, dependsOn, ...(id === undefined ? {} : { import: id }) }));
+    before.push(
+      make(name, inputs, {
+        provider,
+        dependsOn: [...dependsOn],
+        ...(id === undefined ? {} : { import: id }),
+      }),
+    );
   }
 }
 
 declare(declaration.pools, (name, inputs, options) => new libvirt.Pool(name, inputs, options));
 declare(declaration.networks, (name, inputs, options) => new libvirt.Network(name, inputs, options));
-declare(declaration.volumes, (name, inputs, options) => new libvirt.Volume(name, inputs, options));
-declare(declaration.domains, (name, inputs, options) => new libvirt.Domain(name, inputs, options));
+declare(declaration.volumes, (name, inputs, options) => new libvirt.Volume(name, inputs, options), [
+  ...before,
+]);
+declare(declaration.domains, (name, inputs, options) => new libvirt.Domain(name, inputs, options), [
+  ...before,
+]);
