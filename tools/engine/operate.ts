@@ -2,6 +2,7 @@ import { spawn } from "node:child_process";
 import { createWriteStream, mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { duration } from "../report/duration.ts";
 import { type EngineEvent, parseEvent, plain } from "../report/engine-events.ts";
 import type { Reporter } from "../report/progress.ts";
 import { RunDisplay } from "../report/run-display.ts";
@@ -76,10 +77,10 @@ export async function operate(
     events.push(event);
     showLine(event);
   });
-  const seconds = (): string => `${Math.round((Date.now() - start) / 1000)} s`;
+  const elapsed = (): string => duration(Date.now() - start);
   const stopLive = report.live(() => {
     const status = display.status(Date.now());
-    return status === "" ? `${options.label} (${seconds()})` : `${status}; ${seconds()} in all`;
+    return status === "" ? `${options.label} (${elapsed()})` : `${status}; ${elapsed()} in all`;
   });
   try {
     const ended = await runEngine(session, operation, eventFile, log, options.args ?? [], report);
