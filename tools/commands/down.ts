@@ -53,7 +53,7 @@ export async function removeStack(
   }
   await forgetStack(context, session, true);
   report.line(
-    `Everything of stack ${layout.stack} is removed. Caches stay in ${context.cache}, the passphrase in ${layout.folder}.`,
+    `Everything of stack ${layout.stack} is removed. Caches stay in ${context.cache}; passphrase, keys, settings and logs in ${layout.folder}.`,
   );
   return 0;
 }
