@@ -11,7 +11,7 @@ export async function bench(context: Context, args: readonly string[]): Promise<
   const { cache, interactive, report } = context;
   await ensureHypervisor({ cache, report, interactive });
   const session = await openSession(context);
-  const env = { ...session.env, HYPERLAB_ENGINE: session.pulumi };
+  const { env } = session;
   return new Promise((resolve, reject) => {
     // Node 22 runs TypeScript with erasable types as it is.
     const child = spawn(process.execPath, ["--disable-warning=ExperimentalWarning", program, ...args], {
