@@ -16,3 +16,13 @@ export interface Declaration {
   /** Ids of objects on the host that are imported, by logical name. */
   readonly imports?: Readonly<Record<string, string>>;
 }
+
+/** What `secrets-program.ts` declares. */
+export interface SecretsDeclaration {
+  readonly uri: string;
+  readonly owner: string;
+  readonly pool: PoolInputs;
+  readonly machines: Readonly<Record<string, DomainInputs>>;
+  /** File with `{"identity": "…", "userData": "…"}`. */
+  readonly secretsFile: string;
+}

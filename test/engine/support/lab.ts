@@ -15,7 +15,7 @@ import { type EngineProject, engineProject } from "../../support/engine-project.
 import { type OwnLibvirtd, startOwnLibvirtd } from "../../support/libvirtd.ts";
 import { stagePlugin } from "../../support/pulumi.ts";
 import { waitFor } from "../../support/wait.ts";
-import type { Declaration } from "./declaration.ts";
+import type { Declaration, SecretsDeclaration } from "./declaration.ts";
 import { type Inventory, inventory } from "./inventory.ts";
 import { endProcesses, processesWith } from "./processes.ts";
 
@@ -126,9 +126,17 @@ export class Stack {
   }
 
   /** Sets what the next runs declare. */
-  async declare(declaration: Partial<Declaration>): Promise<void> {
-    const whole: Declaration = { ...this.#basis, ...declaration };
-    await writeFile(join(this.project.root, "declaration.json"), JSON.stringify(whole));
+  declare(declaration: Partial<Declaration>): Promise<void> {
+    return this.#write({ ...this.#basis, ...declaration });
+  }
+
+  /** The same for `secrets-program.ts`. */
+  declareSecrets(declaration: Omit<SecretsDeclaration, "uri" | "owner">): Promise<void> {
+    return this.#write({ ...this.#basis, ...declaration });
+  }
+
+  #write(declaration: Declaration | SecretsDeclaration): Promise<void> {
+    return writeFile(join(this.project.root, "declaration.json"), JSON.stringify(declaration));
   }
 
   /** Runs an operation; a failure is a result. */
