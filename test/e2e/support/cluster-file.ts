@@ -32,7 +32,7 @@ export function clusterFile(name: string, publicKey: string, shape: ClusterShape
   const list = numbers.map((number) => ({
     ...size,
     memory_gb: shape.memoryGb?.[number] ?? 1,
-    ip: `${SUBNET}.${10 + number}`,
+    ip: "DHCP",
   }));
   return stringify({
     version: "1.0",
