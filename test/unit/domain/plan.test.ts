@@ -4,7 +4,7 @@ import { type Facts, recordedFacts } from "../../../providers/libvirt/resources/
 import { createLine, deleteLine } from "../../../providers/libvirt/resources/domain/plan/line.ts";
 import { isHeavier, planDomain } from "../../../providers/libvirt/resources/domain/plan/plan.ts";
 import { toProperties } from "../../../providers/libvirt/resources/domain/properties.ts";
-import { type PropertyMap, Unknown } from "../../../providers/plugin/index.ts";
+import { type PropertyMap, Secret, Unknown } from "../../../providers/plugin/index.ts";
 import { domainInputs } from "./generators.ts";
 
 const base: PropertyMap = {
@@ -165,6 +165,14 @@ describe("planDomain", () => {
   it("takes unknown values as changes", () => {
     const news = { ...base, rootDisk: { pool: "lab", image: new Unknown(), sizeMiB: 20480 } };
     expect(planDomain(base, news, running)).toMatchObject({ action: "rebuild" });
+  });
+
+  it("shows no value where one is secret", () => {
+    const news = { ...base, description: new Secret("hush"), title: "visible", vcpus: 4 };
+    const { line } = planDomain(base, news, running);
+    expect(line).toBe(
+      "lab-compute-01: restart (title added, description added, vcpus changed), quiesce first",
+    );
   });
 
   it("orders what is heavier", () => {

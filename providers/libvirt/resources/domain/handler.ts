@@ -84,9 +84,9 @@ const stables = ["uuid", "sshHostPublicKey"];
 
 function diff(call: CallContext, request: DiffRequest): DiffResult {
   const plan = planDomain(
-    reveal(request.oldInputs),
-    reveal(request.news),
-    recordedFacts(request.state, request.oldInputs),
+    request.oldInputs,
+    request.news,
+    recordedFacts(request.state, reveal(request.oldInputs)),
   );
   // A replaced machine gets no update, so its line is shown here.
   if (plan.action === "replace") call.logger.info(plan.line);
@@ -108,7 +108,7 @@ function detailedDiff(plan: DomainPlan, request: DiffRequest): DetailedDiff {
       return [change.path, { kind, inputDiff: true }] as const;
     });
   const power =
-    (request.oldInputs.running === false) === (request.news.running === false)
+    (reveal(request.oldInputs).running === false) === (reveal(request.news).running === false)
       ? []
       : [["running", { kind: "update", inputDiff: true }] as const];
   return Object.fromEntries([...entries, ...power]);
@@ -157,9 +157,9 @@ function addressAndKey(run: Run, inputs: PropertyMap): PropertyMap {
 async function update(run: Run, request: UpdateRequest): Promise<UpdateResult> {
   const { refreshBeforeUpdate } = run.provider.config;
   const previewed = planDomain(
-    reveal(request.oldInputs),
-    reveal(request.inputs),
-    recordedFacts(request.state, request.oldInputs),
+    request.oldInputs,
+    request.inputs,
+    recordedFacts(request.state, reveal(request.oldInputs)),
   );
   if (run.call.preview) {
     run.call.logger.info(previewed.line);
@@ -229,12 +229,16 @@ async function carryOut(
     await refuseTaken(run, state);
     const disk = state.rootVolume === undefined ? "missing" : await reader.volume(state.rootVolume);
     const facts = { ...recorded, power: "undefined" as const, rootDiskMissing: disk === "missing" };
-    const now = refuseHeavier(run, planDomain(olds, raw, facts), previewed);
+    const now = refuseHeavier(run, planDomain(olds, request.inputs, facts), previewed);
     return { outcome: await recoverDomain(run, change(now)), inputs: raw };
   }
   const observation = await observe(reader, seen, { state, inputs: olds, quiesceHook: recorded.quiesceHook });
   refuseStranger(run, state, observation.parsed.mark?.owner);
-  const now = refuseHeavier(run, planDomain(observation.inputs, raw, observation.facts), previewed);
+  const now = refuseHeavier(
+    run,
+    planDomain(observation.inputs, request.inputs, observation.facts),
+    previewed,
+  );
   return { outcome: await updateDomain(run, change(now), observation), inputs: raw };
 }
 

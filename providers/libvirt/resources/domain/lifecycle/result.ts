@@ -1,5 +1,4 @@
 import { errorText, PartialFailure } from "../../../../plugin/errors.ts";
-import type { PropertyMap } from "../../../../plugin/values.ts";
 import { isNotFound } from "../../../client/errors.ts";
 import type { DomainInputs } from "../../inputs.ts";
 import { powerOf } from "../host/reader.ts";
@@ -33,12 +32,10 @@ export function partialFailure(
   inputs: DomainInputs,
   outcome: Outcome,
   error: unknown,
-  recorded?: PropertyMap,
 ): PartialFailure {
   return new PartialFailure(errorText(error), {
     id: run.name,
     outputs: encodeState(run.provider, inputs, outcome.state, outcome.facts),
-    ...(recorded === undefined ? {} : { inputs: recorded }),
     reasons: [errorText(error)],
     refreshBeforeUpdate: run.provider.config.refreshBeforeUpdate,
   });

@@ -38,7 +38,15 @@ export async function stopGuest(run: Run, ref: DomainRef, order: StopOrder): Pro
   if (power === "ioerror") throw await ioError(run, ref);
   if (power === "paused") await resumeGuest(run, ref);
   const quiesced = await quiesce(run, ref, order);
-  if (quiesced !== "off") await shutDown(run, ref, order);
+  if (quiesced === "off") return;
+  const asked = { requests: 0 };
+  try {
+    await shutDown(run, ref, order, asked);
+  } catch (error) {
+    // Once it was asked to shut down it may still do so: then it must stay empty.
+    if (quiesced === "emptied" && asked.requests === 0) await takeBack(run, await hookContext(run, ref));
+    throw error;
+  }
 }
 
 const isOff = (power: Power) => power === "off" || power === "undefined";
@@ -70,10 +78,10 @@ export async function powerOff(run: Run, ref: DomainRef): Promise<void> {
   }
 }
 
-/** Asks the guest to empty itself. `off`: it went down by itself meanwhile. */
-async function quiesce(run: Run, ref: DomainRef, order: StopOrder): Promise<"done" | "off"> {
+/** Asks the guest to empty itself. `off`: it went down by itself meanwhile; `skipped`: it was not asked. */
+async function quiesce(run: Run, ref: DomainRef, order: StopOrder): Promise<"emptied" | "skipped" | "off"> {
   const policy = order.inputs.quiesce?.hook ?? "required";
-  if (policy === "never") return "done";
+  if (policy === "never") return "skipped";
   const context = await hookContext(run, ref);
   let result: HookResult;
   try {
@@ -87,10 +95,10 @@ async function quiesce(run: Run, ref: DomainRef, order: StopOrder): Promise<"don
     await takeBack(run, context);
     throw error;
   }
-  if (result.kind === "done") return "done";
+  if (result.kind === "done") return "emptied";
   if (policy === "ifPresent" && (result.kind === "missing" || result.kind === "unreachable")) {
     run.call.logger.info(`${run.name}: no hook known: stops without quiesce`);
-    return "done";
+    return "skipped";
   }
   if (result.kind !== "missing" && result.kind !== "unreachable") await takeBack(run, context);
   throw quiesceError(run, result, order.inputs.quiesce?.timeoutSeconds ?? 3600);
@@ -150,12 +158,16 @@ function unreachable(result: never): never {
   throw new Error(`no text for ${JSON.stringify(result)}`);
 }
 
-async function shutDown(run: Run, ref: DomainRef, order: StopOrder): Promise<void> {
+async function shutDown(
+  run: Run,
+  ref: DomainRef,
+  order: StopOrder,
+  asked: { requests: number },
+): Promise<void> {
   const clock = await eventClock(run.provider, ref.uuid, run.clock);
   const started = clock.now();
   const timeoutSeconds = order.inputs.stop?.timeoutSeconds ?? 300;
   const onTimeout = order.inputs.stop?.onTimeout ?? "fail";
-  let requests = 0;
   let last: number | undefined;
   for (;;) {
     const power = await powerNow(run, ref);
@@ -165,15 +177,15 @@ async function shutDown(run: Run, ref: DomainRef, order: StopOrder): Promise<voi
     const now = clock.now();
     const step = nextStopStep({
       elapsedMs: now - started,
-      requests,
+      requests: asked.requests,
       sinceLastMs: last === undefined ? undefined : now - last,
       agent: order.inputs.guestAgent !== false,
       timeoutSeconds,
       onTimeout,
     });
     if (step.kind === "ask") {
+      asked.requests += 1;
       await ask(run, ref, step.way);
-      requests += 1;
       last = clock.now();
     } else if (step.kind === "wait") {
       run.call.logger.status(

@@ -12,15 +12,18 @@ const itemNames: Readonly<Record<string, string>> = {
   cpuPins: "vcpu",
 };
 
-/** The plan in one line, beginning with the machine's name. */
+/** The plan in one line, beginning with the machine's name. `hidden`: nothing of the inputs may be shown but that. */
 export function describePlan(
   plan: Omit<DomainPlan, "line">,
-  olds: PropertyMap,
-  news: PropertyMap,
+  inputs: { readonly olds: PropertyMap; readonly news: PropertyMap },
   facts: Facts,
+  hidden: boolean,
 ): string {
+  const { olds, news } = inputs;
   const name = machineName(news.name ?? olds.name);
-  const described = plan.changes.map((change) => describeChange(change, olds, news));
+  const described = plan.changes.map((change) =>
+    hidden ? describeChange(change, {}, {}) : describeChange(change, olds, news),
+  );
   if (facts.entriesMissing) described.push("reservation and DNS entry made again");
   const list = described.join(", ");
   const details = list === "" ? "" : ` (${list})`;

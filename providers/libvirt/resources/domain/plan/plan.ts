@@ -1,5 +1,11 @@
 import { isDeepStrictEqual } from "node:util";
-import { containsUnknown, isObject, type PropertyMap } from "../../../../plugin/values.ts";
+import {
+  containsSecret,
+  containsUnknown,
+  isObject,
+  type PropertyMap,
+  reveal,
+} from "../../../../plugin/values.ts";
 import { type Change, changesOf, decodeInputs, type Effect, worstEffect } from "../../../schema/index.ts";
 import { definitionOf } from "../definition.ts";
 import { toProperties } from "../properties.ts";
@@ -71,9 +77,12 @@ export function isHeavier(now: DomainPlan, previewed: DomainPlan): boolean {
  * Pure: the same arguments give the same plan. Unknown new values count as changes.
  */
 export function planDomain(olds: PropertyMap, news: PropertyMap, facts: Facts): DomainPlan {
+  // The envelopes of secrets are needed only here: where one is among the inputs, no value is shown.
   const changes = declaredChanges(olds, news);
-  const shape = decide(changes, news, facts);
-  return { ...shape, changes, line: describePlan({ ...shape, changes }, olds, news, facts) };
+  const plain = { olds: reveal(olds), news: reveal(news) };
+  const shape = decide(changes, plain.news, facts);
+  const hidden = containsSecret(olds) || containsSecret(news);
+  return { ...shape, changes, line: describePlan({ ...shape, changes }, plain, facts, hidden) };
 }
 
 /** Limits whose default is another field. */
@@ -116,7 +125,7 @@ function withFollowing(inputs: PropertyMap): PropertyMap {
 /** Members that are written differently and mean the same. None while a value is not known. */
 function equalMembers(olds: PropertyMap, news: PropertyMap): ReadonlySet<string> {
   if (containsUnknown(olds) || containsUnknown(news)) return new Set();
-  const [before, after] = [olds, news].map((inputs) =>
+  const [before, after] = [reveal(olds), reveal(news)].map((inputs) =>
     toProperties(definitionOf(decodeInputs("Domain", inputs))),
   );
   const keys = Object.keys({ ...olds, ...news }).filter((key) => !policies.has(key));
