@@ -21,7 +21,7 @@ export const USER = "ada";
 export function clusterFile(name: string, publicKey: string, shape: ClusterShape): string {
   const except = shape.except ?? [];
   const numbers = Array.from({ length: shape.count }, (_, index) => index + 1);
-  const size = { cpu_cores: 2, disk_gb: 8 };
+  const size = { cpu_cores: 2, disk_gb: 10 };
   const group = {
     count: shape.count,
     ...size,
@@ -41,7 +41,7 @@ export function clusterFile(name: string, publicKey: string, shape: ClusterShape
       hpc: {
         name,
         network: { subnet: `${SUBNET}.0/24`, bridge: "hlab-e2e0" },
-        controller: { cpu_cores: 2, memory_gb: 2, disk_gb: 8, ip_address: `${SUBNET}.2` },
+        controller: { cpu_cores: 2, memory_gb: 2, disk_gb: 10, ip_address: `${SUBNET}.2` },
         compute_nodes: shape.memoryGb === undefined ? group : list,
         slurm_config: { partitions: ["main"], default_partition: "main", max_job_time: "01:00:00" },
         users: [{ name: USER, ssh_keys: [publicKey] }],
