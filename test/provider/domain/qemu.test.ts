@@ -242,6 +242,43 @@ describe("a machine that runs", () => {
     expect(await machine.diff(news)).toMatchObject({ changes: "none" });
   });
 
+  it("starts with UEFI and every kind of device that the host has", async () => {
+    const network = await client.networkLookupByName("lab");
+    if (network !== undefined && !(await client.networkIsActive(network)))
+      await client.networkCreate(network);
+    const inputs = node({
+      firmware: { type: "efi" },
+      vcpus: 2,
+      maxVcpus: 2,
+      memoryMiB: 256,
+      cpu: {
+        mode: "host-passthrough",
+        topology: { sockets: 1, cores: 2, threads: 1 },
+        numaCells: [
+          { cpus: "0", memoryMiB: 128 },
+          { cpus: "1", memoryMiB: 128 },
+        ],
+      },
+      cpuPins: [{ vcpu: 0, cpuset: "0" }],
+      memoryBacking: { source: "memfd", access: "shared" },
+      smbiosSerial: "ds=nocloud;h=node;i=1",
+      disks: [
+        { pool: "lab", volume: "stubborn", target: "sda", device: "cdrom" },
+        { pool: "lab", volume: "writing", target: "vdb", serial: "data", readOnly: true },
+      ],
+      interfaces: [{ network: "lab", mac: "52:54:00:00:00:41", address: "10.99.0.41" }],
+      display: true,
+      stop: { timeoutSeconds: 1, onTimeout: "powerOff" },
+    });
+    const machine = await new Machine(stack, "node").create(inputs);
+    expect(await power()).toBe("running");
+    await machine.refresh();
+    expect(machine.inputs).toEqual(inputs);
+    expect(await machine.diff(inputs)).toMatchObject({ changes: "none" });
+    await machine.delete();
+    expect(await client.domainLookupByName("node")).toBeUndefined();
+  });
+
   it("that ignores the shutdown is left running, with advice", async () => {
     const inputs = (over: PropertyMap = {}) =>
       node({
