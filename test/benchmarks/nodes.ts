@@ -84,6 +84,8 @@ async function measureWhole(bench: Bench, checkpoints: boolean): Promise<Whole> 
       const floor = await make("empty", clusterInput(plan, host), emptyPlugin(bench), padding);
       bench.tell(`up of empty resources${checkpoints ? "" : " without checkpoints"}`);
       const floorUp = await floor.run("up", { checkpoints });
+      // A refresh makes the state smaller: what counts is what `up` left.
+      const floorBytes = await floor.bytesPerResource(emptyType);
 
       const previews = await compare(bench, "preview", [ours, floor, bare]);
       const refreshes = await compare(bench, "refresh", [ours, floor]);
@@ -98,7 +100,7 @@ async function measureWhole(bench: Bench, checkpoints: boolean): Promise<Whole> 
         refreshingPreview,
         bytes: {
           ours: oursBytes,
-          floor: await floor.bytesPerResource(emptyType),
+          floor: floorBytes,
           bare: await bare.bytesPerResource(emptyType),
         },
         host: content,

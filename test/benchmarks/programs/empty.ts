@@ -4,6 +4,9 @@ import { readInput } from "./input.ts";
 
 const { plan, bare } = readInput();
 
+// The SDK takes four stack traces for each property of each resource; a floor does without them.
+Error.stackTraceLimit = 0;
+
 class Empty extends pulumi.CustomResource {
   constructor(
     kind: "Shared" | "Domain",
