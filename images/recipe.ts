@@ -106,6 +106,7 @@ const enabledUnits = [
   "cloud-init-main.service",
   "cloud-init-network.service",
   "fstrim.timer",
+  "hyperlab-settled.service",
   "hyperlab-setup.service",
   "nftables.service",
   "remote-fs.target",

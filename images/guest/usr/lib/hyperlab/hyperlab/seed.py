@@ -2,7 +2,7 @@
 
 import os
 
-from hyperlab import files, machine, slurm
+from hyperlab import files, machine, root_disk, slurm
 from hyperlab.process import Problem, run
 
 SEED = "/etc/hyperlab/seed.json"
@@ -30,6 +30,7 @@ def forced(key):
 
 def setup():
     """Keys, firewall and the role's services. A machine without a seed of ours stays a plain machine."""
+    root_disk.grow()
     if not os.path.exists(SEED):
         return
     seed = load()
