@@ -2,6 +2,7 @@
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { projectRoot } from "../../tools/paths.ts";
+import { catchInterrupts } from "./interrupt.ts";
 import { machineFacts } from "./machine.ts";
 import { measureNodes } from "./nodes.ts";
 import { nodesSection } from "./nodes-section.ts";
@@ -24,7 +25,9 @@ async function measure(options: Options): Promise<Section[]> {
   }
   if (options.groups.includes("nodes")) {
     for (const nodes of options.nodes) {
-      sections.push(nodesSection(await measureNodes(nodes, nodes < options.checkpointsBelow, tell)));
+      const checkpoints = nodes < options.checkpointsBelow;
+      const { reservations } = options;
+      sections.push(nodesSection(await measureNodes({ nodes, checkpoints, reservations, tell })));
     }
   }
   return sections;
@@ -41,6 +44,7 @@ async function main(args: readonly string[]): Promise<void> {
   if (options.write) await writeFile(join(projectRoot(), "docs", "benchmarks.md"), text);
 }
 
+catchInterrupts();
 try {
   await main(process.argv.slice(2));
 } catch (error) {

@@ -4,12 +4,13 @@ import type { MeasuredRun, ProcessUse } from "./processes.ts";
 import { type Figure, figureOf, type Measure, type Section } from "./report.ts";
 
 export function nodesSection(results: NodeResults): Section {
-  const { nodes, host } = results;
+  const { conditions, host } = results;
+  const { nodes, reservations } = conditions;
   return {
     title: `${nodes} nodes`,
     text:
       `A pool, an image, seeds, a network and ${nodes} machines that are defined and not started, on a libvirtd of the ` +
-      "benchmark's own. The empty resources have the same inputs, dependencies and size of state; their provider does nothing.",
+      `benchmark's own${reservations ? "" : "; without addresses, so the network reserves none"}. The empty resources have the same inputs, dependencies and size of state; their provider does nothing.`,
     measures: [
       ...upMeasures(results),
       ...previewMeasures(results),
@@ -35,7 +36,8 @@ export function nodesSection(results: NodeResults): Section {
   };
 }
 
-function upMeasures({ up, plainUp, checkpoints, libvirt, host }: NodeResults): Measure[] {
+function upMeasures({ up, plainUp, conditions, libvirt, host }: NodeResults): Measure[] {
+  const { checkpoints } = conditions;
   const definitions: Figure = {
     label: "libvirt, checked definitions and overlays",
     value: libvirt.both,

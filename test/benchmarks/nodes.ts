@@ -23,10 +23,17 @@ export interface Compared {
   readonly floor: readonly MeasuredRun[];
 }
 
-export interface NodeResults {
+/** How a cluster is measured. */
+export interface Conditions {
   readonly nodes: number;
-  /** Whether `up` ran with checkpoints, as the product does. */
+  /** `up` runs with checkpoints, as the product does. */
   readonly checkpoints: boolean;
+  /** Machines have addresses that the network reserves, as in the product. */
+  readonly reservations: boolean;
+}
+
+export interface NodeResults {
+  readonly conditions: Conditions;
   readonly up: Compared;
   /** Without checkpoints and without reservations: what definitions and overlays cost. */
   readonly plainUp: Compared;
@@ -44,32 +51,34 @@ export interface NodeResults {
 /** Says what is being done now. */
 export type Tell = (text: string) => void;
 
-interface Bench {
-  readonly nodes: number;
+interface Bench extends Conditions {
   readonly tell: Tell;
   /** Folder of the plugin with nothing behind it. */
   readonly emptyPlugin: string;
 }
 
-export async function measureNodes(nodes: number, checkpoints: boolean, tell: Tell): Promise<NodeResults> {
+export async function measureNodes(options: Conditions & { readonly tell: Tell }): Promise<NodeResults> {
+  const { tell, ...conditions } = options;
   const folder = await mkdtemp(join(tmpdir(), "hyperlab-bench-"));
   try {
     const emptyPlugin = await stagePlugin(folder, "bench", "test/benchmarks/programs/plugin.ts");
-    const bench = { nodes, tell: (text: string) => tell(`${nodes} nodes: ${text}`), emptyPlugin };
-    const whole = await measureWhole(bench, checkpoints);
+    const say = (text: string) => tell(`${conditions.nodes} nodes: ${text}`);
+    const bench = { ...conditions, tell: say, emptyPlugin };
+    const whole = await measureWhole(bench);
     const plainUp = await measurePlainUp(bench, whole.padding);
-    return { nodes, checkpoints, plainUp, ...whole };
+    return { conditions, plainUp, ...whole };
   } finally {
     await rm(folder, { recursive: true, force: true });
   }
 }
 
-type Whole = Omit<NodeResults, "nodes" | "checkpoints" | "plainUp"> & { readonly padding: number };
+type Whole = Omit<NodeResults, "conditions" | "plainUp"> & { readonly padding: number };
 
 /** Everything that is measured on a cluster as the product declares it. */
-async function measureWhole(bench: Bench, checkpoints: boolean): Promise<Whole> {
+async function measureWhole(bench: Bench): Promise<Whole> {
+  const { checkpoints } = bench;
   return withHost(async (host) => {
-    const plan = planFor(bench.nodes, host);
+    const plan = planFor(bench, host);
     return withStacks(async (make) => {
       const ours = await make("cluster", clusterInput(plan, host), libvirtPlugin());
       bench.tell(`up${checkpoints ? "" : " without checkpoints"}`);
@@ -114,8 +123,7 @@ async function measureWhole(bench: Bench, checkpoints: boolean): Promise<Whole> 
 /** `up` of machines without addresses, without checkpoints, on a host of its own. */
 async function measurePlainUp(bench: Bench, padding: number): Promise<Compared> {
   return withHost(async (host) => {
-    const plan = planFor(bench.nodes, host);
-    for (const node of plan.computeNodes) for (const nic of node.domain.interfaces) delete nic.address;
+    const plan = planFor({ ...bench, reservations: false }, host);
     return withStacks(async (make) => {
       const ours = await make("cluster", clusterInput(plan, host), libvirtPlugin());
       const floor = await make("empty", clusterInput(plan, host), emptyPlugin(bench), padding);
@@ -130,7 +138,7 @@ async function measurePlainUp(bench: Bench, padding: number): Promise<Compared> 
 /** How many bytes the empty provider must add so that its state is as large as a machine's. */
 async function paddingFor(bench: Bench, host: BenchHost, wanted: number): Promise<number> {
   return withStacks(async (make) => {
-    const input = clusterInput(planFor(3, host), host);
+    const input = clusterInput(planFor({ ...bench, nodes: 3 }, host), host);
     const one = 100;
     const small = await make("empty", input, emptyPlugin(bench), one);
     await small.run("up", { checkpoints: false });
@@ -171,9 +179,12 @@ async function previewWithRefresh(
   );
 }
 
-function planFor(nodes: number, host: BenchHost): HpcClusterPlan {
+function planFor({ nodes, reservations }: Conditions, host: BenchHost): HpcClusterPlan {
   const config = load(countFile(nodes));
   const plan = planOf(config, factsFor(config, { path: host.image, id: "benchmark" }));
+  if (!reservations) {
+    for (const node of plan.computeNodes) for (const nic of node.domain.interfaces) delete nic.address;
+  }
   return { ...plan, pool: { ...plan.pool, path: host.poolPath } };
 }
 

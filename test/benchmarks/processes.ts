@@ -2,6 +2,7 @@
 import { spawn } from "node:child_process";
 import { readdirSync, readFileSync } from "node:fs";
 import { setTimeout as delay } from "node:timers/promises";
+import { interrupted } from "./interrupt.ts";
 
 /** What a process used until it was last looked at. */
 export interface ProcessUse {
@@ -29,8 +30,12 @@ export async function measureRun(
   args: readonly string[],
   options: { cwd: string; env: NodeJS.ProcessEnv },
 ): Promise<MeasuredRun> {
+  interrupted.throwIfAborted();
   const start = performance.now();
-  const child = spawn(program, args, { ...options, stdio: ["ignore", "pipe", "pipe"] });
+  // In a session of its own: an interrupt reaches it once, from here.
+  const child = spawn(program, args, { ...options, stdio: ["ignore", "pipe", "pipe"], detached: true });
+  const stop = () => child.kill("SIGINT");
+  interrupted.addEventListener("abort", stop);
   let output = "";
   let seconds = 0;
   for (const stream of [child.stdout, child.stderr]) {
@@ -48,10 +53,15 @@ export async function measureRun(
     });
   });
   const uses = new Map<number, ProcessUse>();
-  while (!ended) {
-    if (child.pid !== undefined) sample(child.pid, uses);
-    await Promise.race([delay(sampleMs), code]);
+  try {
+    while (!ended) {
+      if (child.pid !== undefined) sample(child.pid, uses);
+      await Promise.race([delay(sampleMs), code]);
+    }
+  } finally {
+    interrupted.removeEventListener("abort", stop);
   }
+  interrupted.throwIfAborted();
   return { code: await code, seconds, output, processes: [...uses.values()] };
 }
 

@@ -86,6 +86,7 @@ describe("the command line", () => {
       nodes: [1_000],
       groups: ["start", "planning", "nodes"],
       checkpointsBelow: 2_000,
+      reservations: true,
       write: true,
     });
   });
