@@ -143,6 +143,10 @@ const maskedUnits = [
   "tmp.mount",
 ] as const;
 
+/**
+ * A busy host delays the timer interrupts of an emulated machine, and the kernel's check of them then panics:
+ * `no_timer_check` leaves it out, as KVM guests do by themselves. A panic of another kind restarts the machine.
+ */
 const kernelArguments = [
   "rw",
   "console=tty0",
@@ -150,6 +154,8 @@ const kernelArguments = [
   "quiet",
   "systemd.show_status=auto",
   "net.ifnames=0",
+  "no_timer_check",
+  "panic=10",
 ] as const;
 
 const sorted = (values: Iterable<string>): string[] => [...new Set(values)].sort();
