@@ -77,7 +77,8 @@ describe("changes", () => {
   });
 
   it("adds a node without touching a running job", async () => {
-    const job = await slurm.submit("-N1 -w e2e-compute-01 --wrap 'sleep 420'");
+    // It ends when told, so that it runs through the whole change however long that takes.
+    const job = await slurm.submit(`-N1 -w ${first} --wrap 'until [ -e "$HOME/finish" ]; do sleep 2; done'`);
     const process = await slurm.process(job, first);
     const machines = await identity(controller, first, second);
     lab.declare({ count: 3 });
@@ -86,6 +87,7 @@ describe("changes", () => {
     await slurm.idle(third);
     expect(await identity(controller, first, second)).toEqual(machines);
     expect(await slurm.process(job, first)).toEqual(process);
+    await lab.ssh("touch finish");
     await slurm.ended(job, "COMPLETED");
     expect(await slurm.restarts(job)).toBe(0);
   });
