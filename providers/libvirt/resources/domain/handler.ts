@@ -44,6 +44,8 @@ import { type DomainState, decodeState, encodeState, formatPlace } from "./state
 
 /** Virtual machines. Each owns its root overlay and its entries in networks; the mark in its metadata says so. */
 export function domainHandler(source: ContextSource, parts: DomainParts = realParts): ResourceHandler {
+  // A machine that is replaced is previewed by Diff and by Create, and has one line.
+  const replaced = new Set<string>();
   const runOf = (call: CallContext, urn: string, name: string): Run => ({
     ...parts,
     provider: source(),
@@ -53,9 +55,9 @@ export function domainHandler(source: ContextSource, parts: DomainParts = realPa
   });
   return {
     check: async (_call, request) => check(source(), request),
-    diff: async (call, request) => diff(call, request),
+    diff: async (call, request) => diff(call, request, replaced),
     create: (call, request) =>
-      create(runOf(call, request.urn, nameOf(request.inputs, request.name)), request),
+      create(runOf(call, request.urn, nameOf(request.inputs, request.name)), request, replaced),
     read: (call, request) =>
       readDomain(runOf(call, request.urn, nameOf(request.inputs, request.id)), request),
     update: (call, request) => update(runOf(call, request.urn, request.id), request),
@@ -82,14 +84,17 @@ function check(provider: ProviderContext, request: CheckRequest): CheckResult {
 /** Outputs that no update changes. */
 const stables = ["uuid", "sshHostPublicKey"];
 
-function diff(call: CallContext, request: DiffRequest): DiffResult {
+function diff(call: CallContext, request: DiffRequest, replaced: Set<string>): DiffResult {
   const plan = planDomain(
     request.oldInputs,
     request.news,
     recordedFacts(request.state, reveal(request.oldInputs)),
   );
   // A replaced machine gets no update, so its line is shown here.
-  if (plan.action === "replace") call.logger.info(plan.line);
+  if (plan.action === "replace") {
+    call.logger.info(plan.line);
+    replaced.add(request.urn);
+  }
   const idle = plan.action === "nothing" || plan.action === "record";
   return {
     changes: idle ? "none" : "some",
@@ -114,10 +119,14 @@ function detailedDiff(plan: DomainPlan, request: DiffRequest): DetailedDiff {
   return Object.fromEntries([...entries, ...power]);
 }
 
-async function create(run: Run, request: CreateRequest): Promise<CreateResult> {
+async function create(
+  run: Run,
+  request: CreateRequest,
+  replaced: ReadonlySet<string>,
+): Promise<CreateResult> {
   const { refreshBeforeUpdate } = run.provider.config;
   if (run.call.preview) {
-    run.call.logger.info(createLine(reveal(request.inputs)));
+    if (!replaced.has(request.urn)) run.call.logger.info(createLine(reveal(request.inputs)));
     return { id: "", outputs: foreseeCreate(run, request.inputs), refreshBeforeUpdate };
   }
   const { state, facts } = await createDomain(run, request.inputs);

@@ -71,6 +71,8 @@ export function encodeState(
     entriesMissing: facts.entriesMissing || undefined,
     quiesceHook: facts.quiesceHook,
     unmanaged: facts.unmanaged.length === 0 ? undefined : facts.unmanaged,
+    liveVcpus: facts.live?.vcpus,
+    liveMemoryMiB: facts.live?.memoryMiB,
   });
 }
 

@@ -2,7 +2,7 @@ import type { PropertyMap } from "../../../../plugin/values.ts";
 import { decodeInputs } from "../../../schema/index.ts";
 import { compact, type Definition, definitionOf, type InterfaceDefinition } from "../definition.ts";
 import { entriesOf, hasEntry, reservationOf } from "../entries.ts";
-import type { Facts } from "../plan/facts.ts";
+import type { Facts, LiveSizes } from "../plan/facts.ts";
 import type { DomainState } from "../state.ts";
 import { toInputs } from "../to-inputs.ts";
 import { type ParsedDomain, parseDomain } from "../xml/parse.ts";
@@ -46,16 +46,12 @@ export async function observe(
   const interfaces = await Promise.all(
     parsed.definition.interfaces.map((nic) => withReservation(reader, nic, declared)),
   );
-  const definition = withLive(
-    compact<Definition>({
-      ...parsed.definition,
-      interfaces,
-      autostart: seen.autostart,
-      rootDisk: await rootDiskOf(reader, rootVolume, rootDisk, declared),
-    }),
-    seen,
-    declared,
-  );
+  const definition = compact<Definition>({
+    ...parsed.definition,
+    interfaces,
+    autostart: seen.autostart,
+    rootDisk: await rootDiskOf(reader, rootVolume, rootDisk, declared),
+  });
   const running = seen.power === "running";
   return {
     seen,
@@ -69,6 +65,7 @@ export async function observe(
       pending: parsed.mark?.pending,
       quiesceHook: recorded.quiesceHook,
       unmanaged: parsed.unmanaged.map(({ what }) => what),
+      live: liveFacts(definition, seen),
     },
     inputs: withPower(toInputs(definition, inputs), running, inputs),
   };
@@ -125,19 +122,14 @@ async function lacksEntries(reader: HostReader, declared: Definition): Promise<b
   return false;
 }
 
-/**
- * Sizes of a running guest where they differ from its definition: what is not as declared is shown, so that a change by
- * hand to either of them is drift.
- */
-function withLive(definition: Definition, seen: SeenDomain, declared: Definition | undefined): Definition {
-  if (seen.liveXml === undefined || seen.power !== "running") return definition;
+/** Sizes of a running guest where they differ from its definition. */
+function liveFacts(definition: Definition, seen: SeenDomain): LiveSizes {
+  if (seen.liveXml === undefined || seen.power !== "running") return {};
   const { vcpus, memoryMiB } = liveSizes(seen.liveXml);
-  const pick = (configured: number, now: number, wanted: number | undefined) =>
-    wanted === undefined || configured !== wanted || !Number.isSafeInteger(now) ? configured : now;
+  const differs = (now: number, configured: number) => Number.isSafeInteger(now) && now !== configured;
   return {
-    ...definition,
-    vcpus: pick(definition.vcpus, vcpus, declared?.vcpus),
-    memoryMiB: pick(definition.memoryMiB, memoryMiB, declared?.memoryMiB),
+    ...(differs(vcpus, definition.vcpus) ? { vcpus } : {}),
+    ...(differs(memoryMiB, definition.memoryMiB) ? { memoryMiB } : {}),
   };
 }
 

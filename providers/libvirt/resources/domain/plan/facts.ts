@@ -7,6 +7,12 @@ import type { Pending } from "../mark.ts";
  */
 export type Power = "running" | "off" | "crashed" | "paused" | "ioerror" | "undefined";
 
+/** Sizes that can change while a guest runs. */
+export interface LiveSizes {
+  readonly vcpus?: number;
+  readonly memoryMiB?: number;
+}
+
 /** What is known of a machine besides its inputs. */
 export interface Facts {
   readonly power: Power;
@@ -19,6 +25,8 @@ export interface Facts {
   readonly quiesceHook: boolean | undefined;
   /** What a new definition would drop. */
   readonly unmanaged: readonly string[];
+  /** Sizes of the running guest, where they are not those of its definition. */
+  readonly live?: LiveSizes;
 }
 
 const powers: readonly Power[] = ["running", "off", "crashed", "paused", "ioerror", "undefined"];
@@ -34,5 +42,9 @@ export function recordedFacts(state: PropertyMap, oldInputs: PropertyMap): Facts
     pending: state.pending === "boot" || state.pending === "ready" ? state.pending : undefined,
     quiesceHook: typeof state.quiesceHook === "boolean" ? state.quiesceHook : undefined,
     unmanaged: unmanaged.filter((item) => typeof item === "string"),
+    live: {
+      ...(typeof state.liveVcpus === "number" ? { vcpus: state.liveVcpus } : {}),
+      ...(typeof state.liveMemoryMiB === "number" ? { memoryMiB: state.liveMemoryMiB } : {}),
+    },
   };
 }

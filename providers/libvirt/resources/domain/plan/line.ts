@@ -28,7 +28,8 @@ export function describePlan(
   const list = described.join(", ");
   const details = list === "" ? "" : ` (${list})`;
   const parts = [`${name}: ${verb(plan, details, facts)}`];
-  if (plan.stops) parts.push(quiesceText(news, facts));
+  // A replaced machine is removed as it was declared.
+  if (plan.stops) parts.push(quiesceText(plan.action === "replace" ? olds : news, facts));
   if (plan.newRootDisk && plan.action === "rebuild" && !facts.rootDiskMissing) {
     parts.push("new root disk, the old one is kept until the machine is ready");
   }

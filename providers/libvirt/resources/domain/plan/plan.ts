@@ -76,13 +76,31 @@ export function isHeavier(now: DomainPlan, previewed: DomainPlan): boolean {
  * The plan for a machine with inputs `olds` (as the host was read, or as recorded) that shall have inputs `news`.
  * Pure: the same arguments give the same plan. Unknown new values count as changes.
  */
-export function planDomain(olds: PropertyMap, news: PropertyMap, facts: Facts): DomainPlan {
+export function planDomain(recorded: PropertyMap, news: PropertyMap, facts: Facts): DomainPlan {
+  const olds = withLiveSizes(recorded, news, facts);
   // The envelopes of secrets are needed only here: where one is among the inputs, no value is shown.
   const changes = declaredChanges(olds, news);
   const plain = { olds: reveal(olds), news: reveal(news) };
   const shape = decide(changes, plain.news, facts);
   const hidden = containsSecret(olds) || containsSecret(news);
   return { ...shape, changes, line: describePlan({ ...shape, changes }, plain, facts, hidden) };
+}
+
+/**
+ * The inputs with the running guest's sizes, where the definition is as wanted already and the guest is not. Which of
+ * the two is shown depends on what is wanted, never on what was read before: every refresh gives the same.
+ */
+function withLiveSizes(olds: PropertyMap, news: PropertyMap, facts: Facts): PropertyMap {
+  if (facts.power !== "running") return olds;
+  const differing = (["vcpus", "memoryMiB"] as const).flatMap((size) => {
+    const now = facts.live?.[size];
+    const limit = following[size];
+    if (now === undefined || limit === undefined || olds[size] !== news[size] || now === news[size])
+      return [];
+    // A limit that follows from the size stays what it is.
+    return [{ [limit]: olds[limit] ?? olds[size], [size]: now }];
+  });
+  return Object.assign({}, olds, ...differing);
 }
 
 /** Limits whose default is another field. */
@@ -163,9 +181,10 @@ const shape = (action: Action, over: Partial<Omit<Shape, "action">> = {}): Shape
 
 function decide(changes: readonly Change[], news: PropertyMap, facts: Facts): Shape {
   const effect: Effect = worstEffect(changes);
-  if (effect === "forbidden" || effect === "replace") return shape(effect);
-  const wanted = news.running !== false;
   const on = facts.power === "running" || facts.power === "paused" || facts.power === "ioerror";
+  if (effect === "forbidden") return shape(effect);
+  if (effect === "replace") return shape(effect, { stops: on });
+  const wanted = news.running !== false;
   const lostDisk = facts.rootDiskMissing && isObject(news.rootDisk);
   const heavy = effect === "restart" || effect === "rebuild" || lostDisk;
 
