@@ -12,7 +12,7 @@ import type { EngineEvent } from "../../../tools/report/engine-events.ts";
 import { lockState } from "../../../tools/state/lock.ts";
 import { settleState } from "../../../tools/state/settle.ts";
 import { type EngineProject, engineProject } from "../../support/engine-project.ts";
-import { type OwnLibvirtd, startOwnLibvirtd } from "../../support/libvirtd.ts";
+import { type OwnLibvirtd, type OwnLibvirtdOptions, startOwnLibvirtd } from "../../support/libvirtd.ts";
 import { stagePlugin } from "../../support/pulumi.ts";
 import { waitFor } from "../../support/wait.ts";
 import type { Declaration, SecretsDeclaration } from "./declaration.ts";
@@ -41,11 +41,11 @@ export class Lab {
     this.#plugin = plugin;
   }
 
-  static async start(): Promise<Lab> {
+  static async start(options: OwnLibvirtdOptions = {}): Promise<Lab> {
     const staged = mkdtempSync(join(tmpdir(), "staged-"));
     try {
       const plugin = await stagePlugin(staged, "libvirt", "providers/libvirt/main.ts");
-      return new Lab(await startOwnLibvirtd(), staged, plugin);
+      return new Lab(await startOwnLibvirtd(options), staged, plugin);
     } catch (error) {
       rmSync(staged, { recursive: true, force: true });
       throw error;
