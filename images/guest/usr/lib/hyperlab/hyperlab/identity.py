@@ -5,7 +5,7 @@ import os
 import re
 
 from hyperlab import files
-from hyperlab.process import Problem, run
+from hyperlab.process import Problem, run, succeeds
 
 JOURNAL = "/var/log/journal"
 HOST_KEY = "/etc/ssh/ssh_host_ed25519_key"
@@ -41,4 +41,6 @@ def apply(text):
     changed = files.write(HOST_KEY, key, 0o600)
     files.write(HOST_KEY + ".pub", run(["ssh-keygen", "-y", "-f", HOST_KEY]))
     rename_machine(machine_id)
+    # Without a key sshd may have failed too often to be started again by itself (a user's own cloud image).
+    succeeds(["systemctl", "reset-failed", "ssh.service"])
     run(["systemctl", "restart" if changed else "start", "ssh.service"])
