@@ -13,13 +13,15 @@ beforeAll(async () => {
   writeGuestImage(lab.folder("one.raw"), "polite", "one");
   writeGuestImage(lab.folder("two.raw"), "polite", "two");
   stack = await lab.stack("owner-of-effects");
-  await stack.declare(declaration({}));
+  await stack.declare(declaration(nothing));
   await stack.must("up");
 });
 afterAll(() => lab?.stop());
 
 const onDisk = (name: string, more: Partial<DomainInputs> = {}): DomainInputs =>
   machine(name, { rootDisk: { pool: "lab", image: "one", sizeMiB: 4 }, ...more });
+
+const nothing = {};
 
 /** Every machine once, before any change. */
 const before: Readonly<Record<string, DomainInputs>> = {
@@ -31,6 +33,9 @@ const before: Readonly<Record<string, DomainInputs>> = {
   rolled1: onDisk("rolled1", { rolloutGroup: "rolled" }),
   rolled2: onDisk("rolled2", { rolloutGroup: "rolled" }),
   rebuilt: onDisk("rebuilt"),
+  reseeded: onDisk("reseeded", {
+    disks: [{ pool: "lab", volume: "seed-a", target: "sda", device: "cdrom" }],
+  }),
   replaced: onDisk("replaced"),
   stopped: onDisk("stopped"),
   started: onDisk("started", { running: false }),
@@ -38,13 +43,21 @@ const before: Readonly<Record<string, DomainInputs>> = {
   removed: onDisk("removed"),
 };
 
-function declaration(changes: Readonly<Record<string, DomainInputs | undefined>>): Partial<Declaration> {
+function declaration(
+  changes: Readonly<Record<string, DomainInputs | undefined>>,
+  seed = changes === nothing ? "a" : "b",
+): Partial<Declaration> {
   const domains = { ...before, ...changes };
   return {
     pools: { pool: { name: "lab", path: lab.folder("pool") } },
     volumes: {
       one: { name: "one", pool: "lab", source: { path: lab.folder("one.raw"), id: "one" } },
       two: { name: "two", pool: "lab", source: { path: lab.folder("two.raw"), id: "two" } },
+      seed: {
+        name: `seed-${seed}`,
+        pool: "lab",
+        seed: { userData: `#cloud-config\n# ${seed}`, metaData: "{}" },
+      },
     },
     domains: Object.fromEntries(
       Object.entries(domains).flatMap(([name, inputs]) => (inputs === undefined ? [] : [[name, inputs]])),
@@ -61,6 +74,9 @@ const changed: Readonly<Record<string, DomainInputs | undefined>> = {
   rolled1: onDisk("rolled1", { rolloutGroup: "rolled", memoryMiB: 80 }),
   rolled2: onDisk("rolled2", { rolloutGroup: "rolled", memoryMiB: 80 }),
   rebuilt: onDisk("rebuilt", { rootDisk: two }),
+  reseeded: onDisk("reseeded", {
+    disks: [{ pool: "lab", volume: "seed-b", target: "sda", device: "cdrom" }],
+  }),
   replaced: onDisk("replaced-anew"),
   stopped: onDisk("stopped", { running: false }),
   started: onDisk("started"),
@@ -115,6 +131,11 @@ describe("one change of each class, all in one update", () => {
       /^rebuilt: rebuild \(rootDisk.image one → two\), stop without quiesce, new root disk, the old one is kept until the machine is ready$/,
       "rebuilt",
     ],
+    [
+      "reseeded",
+      /^reseeded: rebuild \(disks\[sda\]\.volume seed-a → seed-b\), stop without quiesce, new root disk/,
+      "rebuilt",
+    ],
     ["stopped", /^stopped: stop, stop without quiesce$/, "stopped"],
     ["started", /^started: start/, "started"],
     ["resting", /^resting: change while it is off \(memoryMiB 64 → 80\)$/, "changed while off"],
@@ -137,6 +158,12 @@ describe("one change of each class, all in one update", () => {
   it("a machine that is no longer declared is removed, and only that one", () => {
     expect(happened.removed).toBe("deleted");
     expect(Object.entries(happened).filter(([, what]) => what === "deleted")).toHaveLength(2);
+  });
+
+  it("a seed that is replaced is made before, and removed after the machine that uses it", async () => {
+    const { volumes } = await lab.inventory();
+    const seeds = volumes.filter((name) => name.includes("seed") && !name.includes("-root-"));
+    expect(seeds).toEqual(["lab/seed-b", expect.stringMatching(/^lab\/seed-b\.hyperlab-/)]);
   });
 
   it("of a rollout group one machine is down at a time", () => {
