@@ -3,7 +3,7 @@ import { once } from "node:events";
 import { cp, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { createConnection } from "node:net";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 
 /** A libvirtd of a test's own, with its own directories: it can be killed without touching the machine's daemon. */
@@ -153,7 +153,7 @@ class Daemon implements OwnLibvirtd {
 
   async stop(): Promise<void> {
     await this.#end("SIGKILL");
-    for (const kind of ["qemu", "network"]) await endProcesses(join(this.directory, "run", kind));
+    await endProcesses(this.directory);
     await rm(this.directory, { recursive: true, force: true });
   }
 
@@ -167,13 +167,17 @@ class Daemon implements OwnLibvirtd {
   }
 }
 
-/** Guests and DHCP servers outlive their daemon; their process numbers lie in its run directory. */
+/**
+ * Guests and DHCP servers outlive their daemon. They are found by the mounts that they got from it: a daemon that was
+ * started again forgets those of its predecessor.
+ */
 async function endProcesses(directory: string): Promise<void> {
-  const files = await readdir(directory).catch(() => []);
-  for (const file of files.filter((name) => name.endsWith(".pid"))) {
-    const pid = Number(await readFile(join(directory, file), "utf8"));
+  for (const pid of (await readdir("/proc")).filter((name) => /^\d+$/.test(name)).map(Number)) {
+    // A process may end between the list and the look.
+    const mounts = await readFile(`/proc/${pid}/mountinfo`, "utf8").catch(() => "");
+    if (!mounts.includes(`/${basename(directory)}/run ${places.run} `)) continue;
     try {
-      if (pid > 1) process.kill(pid, "SIGKILL");
+      process.kill(pid, "SIGKILL");
     } catch (error) {
       if (!(error instanceof Error && "code" in error && error.code === "ESRCH")) throw error;
     }
