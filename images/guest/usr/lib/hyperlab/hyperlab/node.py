@@ -88,11 +88,21 @@ def drain_self(reason):
     slurm.update(slurm.this_node(), "drain", reason)
 
 
+def is_held_by_us(node):
+    return drain.may_resume(node) and node["reason"] != drain.LEAVING
+
+
 def resume_self():
     """Resume this node when its drain is ours."""
     node = slurm.node(slurm.this_node())
-    if node is not None and drain.may_resume(node) and node["reason"] != drain.LEAVING:
-        slurm.update(node["name"], "resume")
+    if node is not None and is_held_by_us(node):
+        try:
+            slurm.update(node["name"], "resume")
+        except Problem:
+            # The service after a boot and the ready hook may both be here; what counts is that the drain is gone.
+            now = slurm.node(node["name"])
+            if now is None or is_held_by_us(now):
+                raise
     if node is not None:
         files.remove(DRAINED)
 
