@@ -63,7 +63,7 @@ const keyrings = [
 ];
 
 /** The helper programs live in sbin, which an ordinary user's PATH leaves out. */
-const searchPath = `${process.env["PATH"] ?? ""}:/usr/local/sbin:/usr/sbin:/sbin:/usr/bin:/bin`;
+const searchPath = `${process.env.PATH ?? ""}:/usr/local/sbin:/usr/sbin:/sbin:/usr/bin:/bin`;
 
 async function exists(file: string): Promise<boolean> {
   return stat(file).then(

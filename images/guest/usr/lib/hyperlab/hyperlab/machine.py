@@ -16,8 +16,9 @@ def write_hosts(lines):
 
 def open_to_cluster(subnet):
     """Let the machines of the cluster reach this machine's services."""
-    if files.write(CLUSTER_RULES, f"add element inet hyperlab cluster {{ {subnet} }}\n"):
-        run(["systemctl", "restart", "nftables.service"])
+    rules = f"flush set inet hyperlab cluster\nadd element inet hyperlab cluster {{ {subnet} }}\n"
+    if files.write(CLUSTER_RULES, rules):
+        run(["nft", "--file", CLUSTER_RULES])
 
 
 def authorize(users):

@@ -21,8 +21,8 @@ def number(path):
 
 def grow():
     """Grow the root partition and its file system where the disk has room behind them."""
-    device = os.stat("/").st_dev
-    partition = os.path.realpath(f"/sys/dev/block/{os.major(device)}:{os.minor(device)}")
+    number_of_root = os.stat("/").st_dev
+    partition = os.path.realpath(f"/sys/dev/block/{os.major(number_of_root)}:{os.minor(number_of_root)}")
     disk = os.path.dirname(partition)
     index = files.read_text(f"{partition}/partition").strip()
     # A root file system that is no partition (a user's own layout) is left alone.
@@ -30,5 +30,8 @@ def grow():
         return
     if gap(number(f"{disk}/size"), number(f"{partition}/start"), number(f"{partition}/size")) <= SLACK:
         return
-    run(["growpart", f"/dev/{os.path.basename(disk)}", index])
+    device = f"/dev/{os.path.basename(disk)}"
+    # The partition is mounted: the table is written without the kernel's reread, which is told the new size after.
+    run(["sfdisk", "--quiet", "--no-reread", "--no-tell-kernel", "-N", index, device], text=", +\n")
+    run(["partx", "--update", "--nr", index, device])
     run(["resize2fs", f"/dev/{os.path.basename(partition)}"], timeout=600)

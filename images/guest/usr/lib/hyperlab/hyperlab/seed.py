@@ -47,8 +47,8 @@ def setup():
 
 def setup_compute(seed):
     files.write(f"{machine.KEYS}/root", forced(seed["clusterPublicKey"]))
-    if files.write("/etc/hyperlab/sshd.d/compute.conf", COMPUTE_SSHD):
-        run(["systemctl", "try-restart", "ssh.service"])
+    # sshd starts after this (hyperlab-setup.service), so it reads the file.
+    files.write("/etc/hyperlab/sshd.d/compute.conf", COMPUTE_SSHD)
     machine.follow_clock(seed["controller"]["address"])
     units = ["hyperlab-self-drain.service", "hyperlab-knock.service"]
     if os.path.exists(slurm.JWKS) and os.path.exists(APPLIED):
