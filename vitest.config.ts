@@ -7,16 +7,19 @@ interface Level {
   timeoutSeconds: number;
   /** Files one after the other: they share the machine's libvirt. */
   serial: boolean;
+  /** Tries after a failure; a test that needed one is marked in the report. */
+  retry?: number;
   /** What is obtained before the first test; quick where it is there. */
   globalSetup: string[];
 }
 
-const level = (name: string, { globalSetup, serial, timeoutSeconds }: Level) => ({
+const level = (name: string, { globalSetup, retry = 0, serial, timeoutSeconds }: Level) => ({
   test: {
     name,
     include: [`test/${name}/**/*.test.ts`],
     testTimeout: timeoutSeconds * 1000,
     hookTimeout: timeoutSeconds * 1000,
+    retry,
     fileParallelism: !serial,
     sequence: { groupOrder: serial ? 1 : 0 },
     globalSetup,
@@ -29,10 +32,17 @@ export default defineConfig({
     projects: [
       level("unit", { timeoutSeconds: 30, serial: false, globalSetup: setUp("sdks") }),
       level("component", { timeoutSeconds: 60, serial: false, globalSetup: setUp("sdks") }),
-      level("provider", { timeoutSeconds: 120, serial: true, globalSetup: setUp("sdks", "hypervisor") }),
+      level("provider", {
+        timeoutSeconds: 120,
+        serial: true,
+        retry: 1,
+        globalSetup: setUp("sdks", "hypervisor"),
+      }),
       level("engine", {
         timeoutSeconds: 900,
         serial: true,
+        // They kill processes at moments that a busy machine can miss.
+        retry: 1,
         globalSetup: setUp("plugins", "hypervisor", "engine"),
       }),
       level("e2e", {
