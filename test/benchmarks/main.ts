@@ -11,16 +11,16 @@ import { measurePlanning } from "./planning.ts";
 import { renderReport, type Section } from "./report.ts";
 import { measureStarts } from "./start.ts";
 
-const tell = (text: string) => process.stderr.write(`${text} …\n`);
+const tell = (text: string) => process.stderr.write(`${text}\n`);
 
 async function measure(options: Options): Promise<Section[]> {
   const sections: Section[] = [];
   if (options.groups.includes("start")) {
-    tell("start of program and provider");
+    tell("starts of program and provider …");
     sections.push(await measureStarts(process.env));
   }
   if (options.groups.includes("planning")) {
-    tell("planning");
+    tell("planning …");
     sections.push(measurePlanning());
   }
   if (options.groups.includes("nodes")) {

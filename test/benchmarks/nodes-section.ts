@@ -104,13 +104,17 @@ const times = (label: string, runs: readonly MeasuredRun[]): Figure =>
 
 /** Other work on the machine stretches the time of day; processor time tells whose work it is. */
 function processorTime({ ours, floor }: Compared): string {
-  const text = (runs: readonly MeasuredRun[]) =>
+  const parts = (runs: readonly MeasuredRun[]) =>
     (["engine", "program", "provider"] as const)
-      .map((part) => [part, middle(runs.map((run) => useOf(run, part).cpuSeconds))] as const)
-      .filter(([, seconds]) => seconds > 0)
-      .map(([part, seconds]) => `${part} ${seconds.toFixed(1)} s`)
+      .map((part) => ({ part, seconds: middle(runs.map((run) => useOf(run, part).cpuSeconds)) }))
+      .filter(({ seconds }) => seconds > 0);
+  const text = (runs: readonly MeasuredRun[]) =>
+    parts(runs)
+      .map(({ part, seconds }) => `${part} ${seconds.toFixed(1)} s`)
       .join(", ");
-  return `processor time: ${text(ours)}; with empty resources: ${text(floor)}`;
+  const sum = (runs: readonly MeasuredRun[]) => parts(runs).reduce((all, { seconds }) => all + seconds, 0);
+  const ratio = (sum(ours) / sum(floor)).toFixed(2);
+  return `processor time ${ratio} × (${text(ours)}; with empty resources ${text(floor)})`;
 }
 
 const middle = (values: readonly number[]) => figureOf("", "s", values).value;

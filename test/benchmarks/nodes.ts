@@ -3,6 +3,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { HpcClusterPlan } from "../../planning/plan.ts";
+import type { Operation } from "../../tools/engine/operate.ts";
 import { projectRoot } from "../../tools/paths.ts";
 import { stagePlugin } from "../support/pulumi.ts";
 import { countFile, factsFor, load, planOf } from "./cluster.ts";
@@ -48,7 +49,7 @@ export interface NodeResults {
   readonly libvirt: LibvirtFloors;
 }
 
-/** Says what is being done now. */
+/** Says what was measured. */
 export type Tell = (text: string) => void;
 
 interface Bench extends Conditions {
@@ -81,26 +82,27 @@ async function measureWhole(bench: Bench): Promise<Whole> {
     const plan = planFor(bench, host);
     return withStacks(async (make) => {
       const ours = await make("cluster", clusterInput(plan, host), libvirtPlugin());
-      bench.tell(`up${checkpoints ? "" : " without checkpoints"}`);
-      const oursUp = await ours.run("up", { checkpoints });
+      const oursUp = await runOne(bench, "machines", ours, "up", checkpoints);
       const oursBytes = await ours.bytesPerResource(domainType);
       const content = await readHost(host.client, plan.pool.name);
 
       const bare = await make("empty", { ...clusterInput(plan, host), bare: true }, emptyPlugin(bench));
-      bench.tell("up of resources without inputs, without checkpoints");
-      await bare.run("up", { checkpoints: false });
+      await runOne(bench, "resources without inputs", bare, "up", false);
       const padding = await paddingFor(bench, host, oursBytes);
       const floor = await make("empty", clusterInput(plan, host), emptyPlugin(bench), padding);
-      bench.tell(`up of empty resources${checkpoints ? "" : " without checkpoints"}`);
-      const floorUp = await floor.run("up", { checkpoints });
+      const floorUp = await runOne(bench, "empty resources", floor, "up", checkpoints);
       // A refresh makes the state smaller: what counts is what `up` left.
       const floorBytes = await floor.bytesPerResource(emptyType);
 
-      const previews = await compare(bench, "preview", [ours, floor, bare]);
-      const refreshes = await compare(bench, "refresh", [ours, floor]);
+      const previews = await compare(bench, "preview", {
+        machines: ours,
+        "empty resources": floor,
+        "resources without inputs": bare,
+      });
+      const refreshes = await compare(bench, "refresh", { machines: ours, "empty resources": floor });
       const refreshingPreview = await previewWithRefresh(bench, ours, plan, host);
-      bench.tell("libvirt alone");
       const libvirt = await measureFloors(host.client, plan.pool.name, content);
+      bench.tell(`libvirt alone, in seconds: ${JSON.stringify({ read: content.readSeconds, ...libvirt })}`);
       return {
         up: { ours: [oursUp], floor: [floorUp] },
         preview: { ours: previews[0] ?? [], floor: previews[1] ?? [] },
@@ -127,10 +129,9 @@ async function measurePlainUp(bench: Bench, padding: number): Promise<Compared> 
     return withStacks(async (make) => {
       const ours = await make("cluster", clusterInput(plan, host), libvirtPlugin());
       const floor = await make("empty", clusterInput(plan, host), emptyPlugin(bench), padding);
-      bench.tell("up without checkpoints and reservations");
-      const oursUp = await ours.run("up", { checkpoints: false });
-      bench.tell("up of empty resources without checkpoints");
-      return { ours: [oursUp], floor: [await floor.run("up", { checkpoints: false })] };
+      const oursUp = await runOne(bench, "machines without addresses", ours, "up", false);
+      const floorUp = await runOne(bench, "empty resources", floor, "up", false);
+      return { ours: [oursUp], floor: [floorUp] };
     });
   });
 }
@@ -147,17 +148,31 @@ async function paddingFor(bench: Bench, host: BenchHost, wanted: number): Promis
   });
 }
 
+/** Runs an operation on each stack in turn, a few times. */
 async function compare(
   bench: Bench,
   operation: "preview" | "refresh",
-  stacks: readonly BenchStack[],
+  stacks: Readonly<Record<string, BenchStack>>,
 ): Promise<MeasuredRun[][]> {
-  const runs: MeasuredRun[][] = stacks.map(() => []);
+  const sides = Object.entries(stacks).map(([what, stack]) => ({ what, stack, runs: [] as MeasuredRun[] }));
   for (let round = 1; round <= repetitions; round++) {
-    bench.tell(`${operation}, round ${round} of ${repetitions}`);
-    for (const [index, stack] of stacks.entries()) runs[index]?.push(await stack.run(operation));
+    for (const { what, stack, runs } of sides) runs.push(await runOne(bench, what, stack, operation, true));
   }
-  return runs;
+  return sides.map((side) => side.runs);
+}
+
+/** One run, told with its time, so that a run of the benchmarks that is broken off was not for nothing. */
+async function runOne(
+  bench: Bench,
+  what: string,
+  stack: BenchStack,
+  operation: Operation,
+  checkpoints: boolean,
+): Promise<MeasuredRun> {
+  const run = await stack.run(operation, { checkpoints });
+  const how = checkpoints ? "" : " without checkpoints";
+  bench.tell(`${operation}${how}, ${what}: ${run.seconds.toFixed(2)} s`);
+  return run;
 }
 
 /** The machines learn from a refresh that they are to be read before every difference. */
@@ -170,13 +185,8 @@ async function previewWithRefresh(
   await stack.change({ provider: { ...clusterInput(plan, host).provider, refreshBeforeUpdate: true } });
   await stack.run("up", { checkpoints: false });
   await stack.run("refresh", { checkpoints: false });
-  return (
-    (
-      await compare({ ...bench, tell: (text) => bench.tell(`${text} with a look at the host`) }, "preview", [
-        stack,
-      ])
-    )[0] ?? []
-  );
+  const [runs = []] = await compare(bench, "preview", { "machines, with a look at the host": stack });
+  return runs;
 }
 
 function planFor({ nodes, reservations }: Conditions, host: BenchHost): HpcClusterPlan {
