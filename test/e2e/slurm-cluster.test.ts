@@ -2,7 +2,6 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { ClusterShape } from "./support/cluster-file.ts";
 import { hypervisor } from "./support/hypervisor.ts";
 import { LabUnderTest } from "./support/lab.ts";
-import { eventually } from "./support/program.ts";
 import { SlurmUser } from "./support/slurm.ts";
 
 /** Scenarios on one cluster, in the order of a cluster's life; each leaves two idle nodes of 1 GB behind. */
@@ -103,42 +102,5 @@ describe("changes", () => {
     expect(await hypervisor.inventory()).not.toContain(third);
     expect(await lab.ssh("sinfo -hN -o %N | sort -u")).toBe([first, second].join("\n"));
     expect(await identity(controller, first, second)).toEqual(machines);
-  });
-
-  it("restarts only the node whose memory changes, in both directions", async () => {
-    for (const memoryGb of [2, 1]) {
-      const machines = await identity(controller, first, second);
-      lab.declare({ count: 2, memoryGb: { 2: memoryGb } });
-      expect(await announced()).toEqual({ [second]: "restart" });
-      await lab.up();
-      await slurm.idle(first, second);
-      const after = await identity(controller, first, second);
-      expect(after).toMatchObject({ [controller]: machines[controller], [first]: machines[first] });
-      expect(after[second]).not.toBe(machines[second]);
-      expect(after[second]?.split(" ")[1]).toBe(machines[second]?.split(" ")[1]);
-    }
-    lab.declare(two);
-    expect(await announced()).toEqual({});
-  });
-});
-
-describe("a hand on the hypervisor", () => {
-  it("lets a job end when a machine is shut down by hand, and mends the machine", async () => {
-    const machines = await identity(controller, first, second);
-    const job = await slurm.submit(`-N1 -w ${first} --wrap 'sleep 180'`);
-    await slurm.running(job);
-    await hypervisor.shutdown(first);
-    await slurm.ended(job, "COMPLETED");
-    await eventually(
-      "the machine is off",
-      300,
-      () => hypervisor.state(first),
-      (state) => state === "shut off",
-    );
-    expect(await announced()).toEqual({ [first]: "start" });
-    await lab.up();
-    await slurm.idle(first);
-    expect(await hypervisor.bootId(second)).toBe(machines[second]?.split(" ")[0]);
-    await slurm.ended(await slurm.submit(`-N1 -w ${first} --wrap hostname`), "COMPLETED");
   });
 });

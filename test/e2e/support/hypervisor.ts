@@ -14,10 +14,6 @@ export const hypervisor = {
     return lists.flatMap((text) => text.split("\n").filter((line) => line !== "")).sort();
   },
 
-  state: (domain: string) => virsh("domstate", domain),
-
-  shutdown: (domain: string) => virsh("shutdown", domain, "--mode", "acpi"),
-
   /** File of the root disk in use. */
   async rootDisk(domain: string): Promise<string> {
     const lines = (await virsh("domblklist", domain)).split("\n");
