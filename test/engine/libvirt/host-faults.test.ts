@@ -18,7 +18,9 @@ beforeAll(async () => {
   lab = await Lab.start();
   writeGuestImage(lab.folder("image.raw"));
   writeGuestImage(lab.folder("deaf.raw"), "deaf");
-  writeGuestImage(lab.folder("large.raw"), "polite", "large", 192);
+  writeGuestImage(lab.folder("medium.raw"), "polite", "medium", 16);
+  // The upload must not be over before it is noticed; the file itself is sparse.
+  writeGuestImage(lab.folder("large.raw"), "polite", "large", 768);
 });
 beforeEach(async () => {
   count += 1;
@@ -125,17 +127,17 @@ describe("a pool without space", () => {
       const stack = await lab.stack("owner-of-full-pool");
       const volumes = {
         image: { name: "image", pool: "lab", source: { path: lab.folder("image.raw"), id: "image" } },
-        large: { name: "large", pool: "lab", source: { path: lab.folder("large.raw"), id: "large" } },
+        large: { name: "large", pool: "lab", source: { path: lab.folder("medium.raw"), id: "medium" } },
       };
       await stack.declare(declaration({ volumes }));
       const text = await stack.mustFail("up");
       expect(text).toMatch(
-        /the storage pool "lab" on \S+ has no room: .*MiB are free, 192 MiB are needed\. Free some space there/,
+        /the storage pool "lab" on \S+ has no room: .*MiB are free, 16\.0 MiB are needed\. Free some space there/,
       );
       const { volumes: left } = await lab.inventory();
       expect(left.filter((name) => name.startsWith("lab/large"))).toEqual([]);
       expect((await stack.state()).names).toEqual(["image", "network", "pool"]);
-      inNamespace(lab.host, "mount", ["mount", "-o", "remount,size=256m", pool]);
+      inNamespace(lab.host, "mount", ["mount", "-o", "remount,size=64m", pool]);
       await stack.must("up");
       await stack.must("destroy");
       expect((await lab.inventory()).domains).toEqual(found.domains);
