@@ -53,12 +53,6 @@ describe("jobs of an ordinary user", () => {
     expect(hosts).toEqual([first, second]);
   });
 
-  it("kills a job above its memory limit and keeps the node", async () => {
-    const job = await slurm.submit(`-N1 --mem=100M --wrap 'python3 -c "b\\"x\\" * (400 << 20)"'`);
-    await slurm.ended(job, "OUT_OF_MEMORY");
-    await slurm.idle(first, second);
-  });
-
   it("cancels a job", async () => {
     const job = await slurm.submit("-N1 --wrap 'sleep 600'");
     await slurm.running(job);
@@ -102,5 +96,13 @@ describe("changes", () => {
     expect(await hypervisor.inventory()).not.toContain(third);
     expect(await lab.ssh("sinfo -hN -o %N | sort -u")).toBe([first, second].join("\n"));
     expect(await identity(controller, first, second)).toEqual(machines);
+  });
+});
+
+describe("memory", () => {
+  it("kills a job above its memory limit and keeps the node", async () => {
+    const job = await slurm.submit(`-N1 --mem=100M --wrap 'python3 -c "b\\"x\\" * (400 << 20)"'`);
+    await slurm.ended(job, "OUT_OF_MEMORY");
+    await slurm.idle(first, second);
   });
 });
