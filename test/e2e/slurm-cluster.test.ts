@@ -104,5 +104,6 @@ describe("memory", () => {
     const job = await slurm.submit(`-N1 --mem=100M --wrap 'python3 -c "b\\"x\\" * (400 << 20)"'`);
     await slurm.ended(job, "OUT_OF_MEMORY");
     await slurm.idle(first, second);
+    await slurm.ended(await slurm.submit("-N2 --wrap 'srun hostname'"), "COMPLETED");
   });
 });
