@@ -117,6 +117,7 @@ export const guestOnlyInImage = [
   "/etc/cloud/",
   "/etc/initramfs-tools/",
   "/etc/systemd/network/",
+  "/etc/udev/",
   "/usr/lib/systemd/system/hyperlab-settled.service",
   "/usr/lib/systemd/system/systemd-udev-trigger.service.d/",
 ] as const;

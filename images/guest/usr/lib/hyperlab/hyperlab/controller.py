@@ -162,25 +162,30 @@ def active_digest():
 
 def apply_slurm(wanted, slurm_text):
     """Bring SLURM to a configuration; a file that slurmctld refuses is taken back."""
+    # Asked with the files that it runs with: its tools refuse to work with a broken one.
+    serving = slurm.answers()
     previous = {name: files.read_text(f"/etc/slurm/{name}") for name in CONF_FILES}
     write_conf(wanted, slurm_text)
     state = {"digest": active_digest()}
-    if not slurm.answers():
-        start_slurmctld()
-    elif files.read_json(ACTIVE) != state:
-        try:
+    if serving and files.read_json(ACTIVE) == state:
+        return
+    try:
+        if serving:
             run(["scontrol", "reconfigure"], timeout=300)
-        except Problem as problem:
-            for name, text in previous.items():
-                files.write(f"/etc/slurm/{name}", text) if text else files.remove(f"/etc/slurm/{name}")
-            raise Problem(f"slurmctld refused the new configuration and keeps the old one. {problem}") from None
-        wait_until("slurmctld answers after its reconfiguration", slurm.answers)
+        else:
+            run(["systemctl", "restart", "slurmctld.service"], timeout=START_SECONDS)
+    except Problem as problem:
+        restore_conf(previous)
+        what = "keeps the old one" if serving else "did not start; its log is /var/log/slurm/slurmctld.log"
+        raise Problem(f"slurmctld refused the new configuration and {what}. {problem}") from None
+    wait_until("slurmctld answers", slurm.answers)
     files.write_json(ACTIVE, state)
 
 
-def start_slurmctld():
-    run(["systemctl", "start", "slurmctld.service"], timeout=START_SECONDS)
-    wait_until("slurmctld answers", slurm.answers)
+def restore_conf(texts):
+    for name, text in texts.items():
+        path = f"/etc/slurm/{name}"
+        files.write(path, text) if text else files.remove(path)
 
 
 def publish(wanted, controller, jwks):
