@@ -25,7 +25,7 @@ export interface HpcConfig {
   stateDiskGb: number;
   protectState: boolean;
   drain: { waitMinutes: number };
-  rollout: { maxUnavailable: number };
+  rollout: { maxUnavailable: number; readyMinutes: number | undefined };
   acceleration: AccelerationConfig;
 }
 

@@ -49,7 +49,10 @@ function hpcConfig(file: HpcFile, report: Report): HpcConfig {
     stateDiskGb: file.state_disk_gb,
     protectState: file.protect_state,
     drain: { waitMinutes: file.drain.wait_minutes },
-    rollout: { maxUnavailable: file.rollout.max_unavailable },
+    rollout: {
+      maxUnavailable: file.rollout.max_unavailable,
+      readyMinutes: file.rollout.ready_minutes,
+    },
     acceleration: accelerationConfig(file.hardware.acceleration),
   });
 }

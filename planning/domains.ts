@@ -99,7 +99,13 @@ function domain(
     stop: { timeoutSeconds: Math.max(300, 2 * timing.bootClassSeconds), onTimeout: "fail" },
     // A user's cloud image has the hooks only after its first boot went well.
     quiesce: { hook: golden ? "required" : "ifPresent", timeoutSeconds: config.drain.waitMinutes * 60 },
-    ready: { wait: "hook", timeoutSeconds: Math.max(900, 6 * timing.bootClassSeconds) },
+    ready: {
+      wait: "hook",
+      timeoutSeconds:
+        config.rollout.readyMinutes === undefined
+          ? Math.max(900, 6 * timing.bootClassSeconds)
+          : config.rollout.readyMinutes * 60,
+    },
     rolloutGroup: config.name,
     // Compute nodes do not get ready without their controller: it goes alone.
     maxUnavailable: spec.role === "controller" ? 1 : config.rollout.maxUnavailable,

@@ -124,6 +124,13 @@ export const hpcSchema = z.strictObject({
           text: "Machines that may be down at a time while a change is rolled out.",
           effect: "none",
         }),
+        ready_minutes: key(whole(1, 1440).optional(), {
+          text: "How long a machine may take from its start until it is ready. Then the roll-out stops; a machine with a new image goes back to its old disk.",
+          unit: "minutes",
+          defaultText: "six times what a boot on this host takes, at least 15",
+          effect: "none",
+          example: 20,
+        }),
       })
       .prefault({}),
     { text: "Rolling changes.", effect: "none" },

@@ -19,7 +19,7 @@ describe("a good file", () => {
         stateDiskGb: 20,
         protectState: true,
         drain: { waitMinutes: 60 },
-        rollout: { maxUnavailable: 1 },
+        rollout: { maxUnavailable: 1, readyMinutes: undefined },
         acceleration: { enableKvm: true, enableNested: false, cpuModel: "host-passthrough" },
       },
     });
