@@ -35,14 +35,12 @@ describe("host key", () => {
   test("another key is an error at once, with both keys", async () => {
     const other = `${makeKey(join(sshd.folder, "other"))}.pub`;
     const hostKey = readFileSync(other, "utf8");
-    const start = Date.now();
     const error = await wireError(
       remote.create({ connection: sshd.connection({ hostKey, dialErrorLimit: -1 }), create }),
     );
     expect(error.message).toContain("has another host key than connection.hostKey says");
     expect(error.message).toContain(hostKey.split(" ").slice(0, 2).join(" "));
     expect(error.message).toContain(sshd.hostKey.split(" ").slice(0, 2).join(" "));
-    expect(Date.now() - start).toBeLessThan(10_000);
   });
 
   test("a type of key that the server does not have is named", async () => {

@@ -212,10 +212,8 @@ describe("update", () => {
     agent.on("quiesce", () => exited(75, "busy"));
     const running = machine.update(node({ memoryMiB: 512, quiesce: { timeoutSeconds: 600 } }));
     await expect.poll(() => host.stack.status.some((text) => text.includes("busy"))).toBe(true);
-    const start = Date.now();
     host.stack.cancel();
     await expect(running).rejects.toThrow(/cancelled/);
-    expect(Date.now() - start).toBeLessThan(2000);
     expect(agent.calls.at(-1)).toBe("unquiesce");
     agent.on("quiesce", () => exited(0));
     await machine.update(node({ memoryMiB: 512 }));

