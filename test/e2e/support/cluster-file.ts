@@ -1,39 +1,40 @@
 import { stringify } from "yaml";
 
+/** A person with an account. */
+export interface Person {
+  name: string;
+  ssh_keys: string[];
+  admin?: boolean;
+}
+
 /** What the scenarios change in the cluster file. */
 export interface ClusterShape {
-  /** Number of the count group. */
-  count: number;
-  /** Numbers of the group that are left out. */
-  except?: number[];
+  /** Numbers of the compute nodes. Together with the largest they make `count` and `except`. */
+  nodes: readonly number[];
   /** Memory of compute nodes that differ from 1 GB, by number. */
-  memoryGb?: Record<number, number>;
-  /** Raised to ask for another image. */
-  imageRevision?: number;
+  memoryGb?: Readonly<Record<number, number>>;
+  /** Image of the compute nodes instead of the cluster's: a file of the user's own. */
+  nodeImage?: string;
   /** Files that the image gets. */
-  imageFiles?: { path: string; content: string; mode: string }[];
+  imageFiles?: readonly { path: string; content: string; mode: string }[];
+  /** Longest run time of a job. */
+  maxJobTime?: string;
+  /** People beside the first two. */
+  people?: readonly Person[];
+  /** Minutes until a machine must be ready. */
+  readyMinutes?: number;
 }
 
 export const SUBNET = "10.58.0";
+/** The ordinary user. */
 export const USER = "ada";
+/** The administrator. */
+export const ADMINISTRATOR = "grace";
+
+const size = { cpu_cores: 2, disk_gb: 10 };
 
 /** The cluster file of the scenarios, as its user would write it. */
 export function clusterFile(name: string, publicKey: string, shape: ClusterShape): string {
-  const except = shape.except ?? [];
-  const numbers = Array.from({ length: shape.count }, (_, index) => index + 1);
-  const size = { cpu_cores: 2, disk_gb: 10 };
-  const group = {
-    count: shape.count,
-    ...size,
-    memory_gb: 1,
-    ip: "DHCP",
-    ...(except.length === 0 ? {} : { except }),
-  };
-  const list = numbers.map((number) => ({
-    ...size,
-    memory_gb: shape.memoryGb?.[number] ?? 1,
-    ip: "DHCP",
-  }));
   return stringify({
     version: "1.0",
     metadata: { name, description: "Scenarios on real machines" },
@@ -41,18 +42,35 @@ export function clusterFile(name: string, publicKey: string, shape: ClusterShape
       hpc: {
         name,
         network: { subnet: `${SUBNET}.0/24`, bridge: "hlab-e2e0" },
-        controller: { cpu_cores: 2, memory_gb: 2, disk_gb: 10, ip_address: `${SUBNET}.2` },
-        compute_nodes: shape.memoryGb === undefined ? group : list,
-        slurm_config: { partitions: ["main"], default_partition: "main", max_job_time: "01:00:00" },
-        users: [{ name: USER, ssh_keys: [publicKey] }],
-        image: {
-          revision: shape.imageRevision ?? 1,
-          ...(shape.imageFiles === undefined ? {} : { files: shape.imageFiles }),
+        controller: { ...size, memory_gb: 2, ip_address: `${SUBNET}.2` },
+        compute_nodes: computeNodes(shape),
+        slurm_config: {
+          partitions: ["main"],
+          default_partition: "main",
+          max_job_time: shape.maxJobTime ?? "01:00:00",
         },
+        users: [
+          { name: USER, ssh_keys: [publicKey] },
+          { name: ADMINISTRATOR, ssh_keys: [publicKey], admin: true },
+          ...(shape.people ?? []),
+        ],
+        ...(shape.imageFiles === undefined ? {} : { image: { files: shape.imageFiles } }),
         drain: { wait_minutes: 15 },
+        ...(shape.readyMinutes === undefined ? {} : { rollout: { ready_minutes: shape.readyMinutes } }),
         state_disk_gb: 5,
         protect_state: false,
       },
     },
   });
+}
+
+/** A group's machines are alike: where memory differs, the file lists the nodes, which leaves no holes. */
+function computeNodes({ memoryGb, nodeImage, nodes }: ClusterShape): unknown {
+  const count = Math.max(...nodes);
+  const numbers = Array.from({ length: count }, (_, index) => index + 1);
+  const except = numbers.filter((number) => !nodes.includes(number));
+  const node = { ...size, ip: "DHCP", ...(nodeImage === undefined ? {} : { base_image_path: nodeImage }) };
+  return memoryGb === undefined
+    ? { count, ...node, memory_gb: 1, ...(except.length === 0 ? {} : { except }) }
+    : numbers.map((number) => ({ ...node, memory_gb: memoryGb[number] ?? 1 }));
 }

@@ -2,7 +2,8 @@ import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync
 import { homedir, tmpdir } from "node:os";
 import { join } from "node:path";
 import { projectRoot } from "../../../tools/paths.ts";
-import { type ClusterShape, clusterFile } from "./cluster-file.ts";
+import { type ClusterShape, clusterFile, USER } from "./cluster-file.ts";
+import { whileWatched } from "./processes.ts";
 import { type Ended, must, run } from "./program.ts";
 
 const STACK = "e2e";
@@ -24,6 +25,10 @@ export class LabUnderTest {
   readonly name = STACK;
   readonly folder: string;
   readonly kept: boolean;
+  /** Everything that the commands printed. */
+  readonly said: string[] = [];
+  /** Command lines of every process that was seen while they ran. */
+  readonly processes = new Set<string>();
   readonly #env: NodeJS.ProcessEnv;
 
   constructor() {
@@ -41,7 +46,7 @@ export class LabUnderTest {
 
   /** Makes the user's key and the stack's settings. */
   async prepare(): Promise<void> {
-    const project = join(this.folder, "state", "hyperlab", "project");
+    const project = join(this.stateFolder, "project");
     mkdirSync(project, { recursive: true });
     const stackFile = join(project, `Pulumi.${STACK}.yaml`);
     if (!existsSync(stackFile)) writeFileSync(stackFile, `config:\n  hyperlab:file: ${this.clusterFile}\n`);
@@ -58,38 +63,47 @@ export class LabUnderTest {
 
   /** Writes the cluster file in another shape. */
   declare(shape: ClusterShape): void {
-    writeFileSync(
-      this.clusterFile,
-      clusterFile(STACK, readFileSync(`${this.key}.pub`, "utf8").trim(), shape),
-    );
+    writeFileSync(this.clusterFile, clusterFile(STACK, this.publicKey, shape));
   }
 
-  npm(script: string, ...args: string[]): Promise<Ended> {
-    return run("npm", ["run", "--silent", script, "--", ...args], { cwd: projectRoot(), env: this.#env });
+  get publicKey(): string {
+    return readFileSync(`${this.key}.pub`, "utf8").trim();
+  }
+
+  get stateFolder(): string {
+    return join(this.folder, "state", "hyperlab");
+  }
+
+  async npm(script: string, ...args: string[]): Promise<Ended> {
+    const command = ["run", "--silent", script, "--", ...args];
+    const ended = await whileWatched(this.processes, () =>
+      run("npm", command, { cwd: projectRoot(), env: this.#env }),
+    );
+    this.said.push(ended.output);
+    return ended;
   }
 
   /** `npm run up`, which must succeed. */
   async up(): Promise<string> {
+    return succeeded("npm run up", await this.npm("up"));
+  }
+
+  /** `npm run up`, which must fail; gives what it said. */
+  async upFails(): Promise<string> {
     const ended = await this.npm("up");
-    if (ended.code !== 0)
-      throw new Error(`npm run up ended with ${ended.code}:\n${ended.output.slice(-12_000)}`);
+    if (ended.code === 0) throw new Error(`npm run up succeeded, which it must not:\n${ended.output}`);
     return ended.output;
   }
 
   /** What `npm run preview` says of each machine, by name. */
   async preview(): Promise<ReadonlyMap<string, MachineLine>> {
-    const text = await must("npm", ["run", "--silent", "preview", "--", "--json"], {
-      cwd: projectRoot(),
-      env: this.#env,
-    });
+    const text = succeeded("npm run preview", await this.npm("preview", "--json"));
     const { machines }: { machines: MachineLine[] } = JSON.parse(text.slice(text.indexOf("{\n")));
     return new Map(machines.map((machine) => [machine.name, machine]));
   }
 
   async down(): Promise<void> {
-    const ended = await this.npm("down", "--yes");
-    if (ended.code !== 0)
-      throw new Error(`npm run down ended with ${ended.code}:\n${ended.output.slice(-8000)}`);
+    succeeded("npm run down", await this.npm("down", "--yes"));
   }
 
   /** Removes the folder of the test; the lab itself must be gone. */
@@ -97,10 +111,21 @@ export class LabUnderTest {
     rmSync(this.folder, { recursive: true, force: true });
   }
 
-  /** Runs a shell command as the ordinary user on the controller; it must succeed. */
-  ssh(command: string): Promise<string> {
-    const config = join(this.folder, "state", "hyperlab", "ssh", STACK, "config");
-    const options = ["-F", config, "-i", this.key, "-o", "BatchMode=yes", "-o", "ConnectTimeout=30"];
+  /** Runs a shell command on the controller, as the ordinary user unless another one is named; it must succeed. */
+  ssh(command: string, user: string = USER): Promise<string> {
+    const config = join(this.stateFolder, "ssh", STACK, "config");
+    const options = [
+      "-F",
+      config,
+      "-l",
+      user,
+      "-i",
+      this.key,
+      "-o",
+      "BatchMode=yes",
+      "-o",
+      "ConnectTimeout=30",
+    ];
     return must("ssh", [...options, `${STACK}-controller`, command]);
   }
 
@@ -117,4 +142,11 @@ export class LabUnderTest {
     writeFileSync(join(ssh, "config"), `IdentityFile ${this.key}\n`, { mode: 0o600 });
     return home;
   }
+}
+
+function succeeded(command: string, ended: Ended): string {
+  if (ended.code !== 0) {
+    throw new Error(`${command} ended with ${ended.code}:\n${ended.output.slice(-12_000)}`);
+  }
+  return ended.output;
 }

@@ -1,17 +1,24 @@
 import type { LabUnderTest } from "./lab.ts";
 import { eventually } from "./program.ts";
 
-/** SLURM as an ordinary user sees it. */
+/** SLURM as one of the users sees it, by ssh to the controller. */
 export class SlurmUser {
   readonly #lab: LabUnderTest;
+  readonly #user: string;
 
-  constructor(lab: LabUnderTest) {
+  constructor(lab: LabUnderTest, user: string) {
     this.#lab = lab;
+    this.#user = user;
+  }
+
+  /** Runs a shell command on the controller; it must succeed. */
+  shell(command: string): Promise<string> {
+    return this.#lab.ssh(command, this.#user);
   }
 
   /** Submits and gives the job's id. */
   async submit(options: string): Promise<string> {
-    return (await this.#lab.ssh(`sbatch --parsable ${options}`)).split(";")[0] ?? "";
+    return (await this.shell(`sbatch --parsable ${options}`)).split(";")[0] ?? "";
   }
 
   /** Waits until accounting says that the job ended so. */
@@ -19,7 +26,7 @@ export class SlurmUser {
     await eventually(
       `job ${job} ends as ${state}`,
       900,
-      () => this.#lab.ssh(`sacct -X -n -P -j ${job} -o State`),
+      () => this.shell(`sacct -X -n -P -j ${job} -o State`),
       (seen) => {
         if (seen.startsWith(state)) return true;
         if (seen !== "" && !/^(PENDING|RUNNING|COMPLETING)/.test(seen)) {
@@ -34,7 +41,7 @@ export class SlurmUser {
     await eventually(
       `job ${job} runs`,
       300,
-      () => this.#lab.ssh(`squeue -h -j ${job} -o %T`),
+      () => this.shell(`squeue -h -j ${job} -o %T`),
       (seen) => seen === "RUNNING",
     );
   }
@@ -44,7 +51,7 @@ export class SlurmUser {
     await eventually(
       `${nodes.join(", ")} idle`,
       300,
-      () => this.#lab.ssh(`sinfo -hN -n ${nodes.join(",")} -o '%N %T'`),
+      () => this.shell(`sinfo -hN -n ${nodes.join(",")} -o '%N %T'`),
       (seen) => nodes.every((node) => seen.split("\n").includes(`${node} idle`)),
     );
   }
@@ -54,14 +61,22 @@ export class SlurmUser {
     await this.running(job);
     const script =
       "pid=$(pgrep -u $(id -u) -f slurm_script | head -n 1); echo $pid $(cut -d' ' -f22 /proc/$pid/stat)";
-    return this.#lab.ssh(
+    return this.shell(
       `srun --overlap --jobid=${job} -w ${node} sh -c ${JSON.stringify(script).replaceAll("$", "\\$")}`,
     );
   }
 
+  /** State of a node with its flags, and the reason of a drain, for example `IDLE+DRAIN repairs`. */
+  async node(name: string): Promise<string> {
+    const text = await this.shell(`scontrol show node ${name}`);
+    const state = /State=(\S+)/.exec(text)?.[1] ?? "";
+    const reason = /Reason=(.*?) \[/.exec(text)?.[1] ?? "";
+    return `${state} ${reason}`.trimEnd();
+  }
+
   /** How often the job was requeued. */
   async restarts(job: string): Promise<number> {
-    const text = await this.#lab.ssh(`scontrol show job ${job} | grep -o 'Restarts=[0-9]*'`);
+    const text = await this.shell(`scontrol show job ${job} | grep -o 'Restarts=[0-9]*'`);
     return Number(text.split("=")[1]);
   }
 }

@@ -1,0 +1,97 @@
+import { join } from "node:path";
+import { describe, expect, it } from "vitest";
+import { type ClusterUnderTest, changes } from "../support/cluster.ts";
+import type { ClusterShape } from "../support/cluster-file.ts";
+import { hypervisor } from "../support/hypervisor.ts";
+import { must } from "../support/program.ts";
+
+/** New images, good and bad. */
+export function images(cluster: ClusterUnderTest): void {
+  const { base, controller, first, lab, second, slurm } = cluster;
+  const nodes = [first, second];
+  const machines = [controller, ...nodes];
+
+  describe("an image", () => {
+    it("is rolled out with at most one node down at a time, and keeps who the machines are", async () => {
+      const selves = await selvesOf(machines);
+      const jobsBefore = await lab.ssh("sacct -X -n -P -o JobID | sort -n | tail -n 1");
+      await lab.ssh("echo kept > kept.txt");
+      const shape: ClusterShape = {
+        ...base,
+        imageFiles: [{ path: "/etc/motd", content: "Second image\n", mode: "0644" }],
+      };
+      const rebuilt = { [controller]: "rebuild", [first]: "rebuild", [second]: "rebuild" } as const;
+      const watch = new DownWatch(nodes);
+      await watch.during(() => cluster.change(shape, rebuilt));
+      expect(watch.most).toBe(1);
+      expect([...watch.seenDown].sort()).toEqual(nodes);
+      for (const machine of machines) {
+        expect(await hypervisor.shell(machine, "cat /etc/motd")).toBe("Second image");
+      }
+      expect(await selvesOf(machines)).toEqual(selves);
+      expect(await lab.ssh("cat kept.txt")).toBe("kept");
+      expect(await lab.ssh("sacct -X -n -P -o JobID")).toContain(jobsBefore);
+      await slurm.ended(await slurm.submit(`-N1 -w ${first} --wrap hostname`), "COMPLETED");
+      // The scenarios go on with this image: going back would rebuild everything once more.
+      cluster.base = shape;
+    });
+
+    it("that does not boot costs one node, which boots its old disk again", async () => {
+      const file = join(lab.folder, "blank.qcow2");
+      await must("qemu-img", ["create", "-q", "-f", "qcow2", file, "4G"]);
+      lab.declare({ ...cluster.base, nodeImage: file, readyMinutes: 4 });
+      const before = await cluster.machines();
+      expect(await cluster.announced()).toEqual({ [first]: "rebuild", [second]: "rebuild" });
+      const said = await lab.upFails();
+      expect(said).toContain("It runs on its old root disk and definition again");
+      const after = await cluster.machines();
+      const touched = Object.keys(changes(before, after));
+      expect(touched).toHaveLength(1);
+      expect(nodes).toContain(touched[0]);
+      expect(changes(before, after)[touched[0] ?? ""]).toBe("restart");
+      await cluster.change(cluster.base, {});
+      await slurm.ended(await slurm.submit(`-N1 -w ${first} --wrap hostname`), "COMPLETED");
+    });
+  });
+}
+
+/** What the network knows of machines, as they say it themselves: it survives a rebuild. */
+function selvesOf(machines: readonly string[]): Promise<string[]> {
+  const command =
+    "hostname; cat /etc/machine-id /etc/ssh/ssh_host_ed25519_key.pub; ip -o -4 addr show scope global | awk '{print $4}'";
+  return Promise.all(machines.map((machine) => hypervisor.shell(machine, command)));
+}
+
+/** Looks again and again which of some machines are off or do not answer. */
+class DownWatch {
+  readonly seenDown = new Set<string>();
+  most = 0;
+  readonly #machines: readonly string[];
+
+  constructor(machines: readonly string[]) {
+    this.#machines = machines;
+  }
+
+  async during(work: () => Promise<void>): Promise<void> {
+    let working = true;
+    const watching = (async () => {
+      while (working) await this.#look();
+    })();
+    try {
+      await work();
+    } finally {
+      working = false;
+      await watching;
+    }
+  }
+
+  async #look(): Promise<void> {
+    const looked = await Promise.all(
+      this.#machines.map(async (machine) => ({ machine, up: await hypervisor.answers(machine) })),
+    );
+    const down = looked.filter(({ up }) => !up).map(({ machine }) => machine);
+    for (const machine of down) this.seenDown.add(machine);
+    this.most = Math.max(this.most, down.length);
+    await new Promise((resolve) => setTimeout(resolve, 1000));
+  }
+}
