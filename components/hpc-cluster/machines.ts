@@ -33,7 +33,7 @@ export function createMachine(
       ...node.domain,
       disks: [
         ...node.domain.disks,
-        { pool: node.domain.rootDisk.pool, volume: seed.name, target: "vdz", readOnly: true },
+        { pool: node.domain.rootDisk.pool, volume: seed.name, target: "vdz", seed: true },
       ],
     },
     pulumi.mergeOptions(opts, { dependsOn: [seed, image] }),

@@ -168,7 +168,7 @@ export interface DomainArgs {
      */
     description?: pulumi.Input<string | undefined>;
     /**
-     * Other volumes, which live longer than the domain. Change: rebuild for a cdrom of a domain with a root disk (cloud-init reads another seed only on a new root disk); live for an added disk; restart otherwise.
+     * Other volumes, which live longer than the domain. Change: rebuild for a seed of a domain with a root disk (cloud-init reads another seed only on a new root disk); live for an added disk; restart otherwise.
      */
     disks?: pulumi.Input<pulumi.Input<inputs.DiskArgs>[] | undefined>;
     /**

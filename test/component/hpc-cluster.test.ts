@@ -85,7 +85,7 @@ describe.each([{ preview: true }, { preview: false }])("HpcCluster, preview: $pr
     const domain = mocks.ofType("libvirt:index:Domain").find((found) => found.name === node?.name);
     expect(domain?.inputs).toMatchObject({
       ...node?.domain,
-      disks: [{ pool: plan.pool.name, readOnly: true }],
+      disks: [{ pool: plan.pool.name, seed: true }],
     });
   });
 

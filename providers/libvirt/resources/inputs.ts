@@ -91,7 +91,9 @@ export interface DiskInputs {
   /** Serial number shown to the guest; finds the disk as /dev/disk/by-id/virtio-SERIAL. */
   serial?: string;
   readOnly?: boolean;
-  /** `disk` (default) or `cdrom` (a seed). */
+  /** cloud-init's data, read once for each root disk: another volume is a rebuild. Implies `readOnly`. */
+  seed?: boolean;
+  /** `disk` (default) or `cdrom`. */
   device?: "disk" | "cdrom";
 }
 

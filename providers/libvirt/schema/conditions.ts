@@ -19,6 +19,10 @@ const numberOf = (value: PropertyValue | undefined): number | undefined =>
 
 const isCdrom = (item: PropertyMap): boolean => item.device === "cdrom";
 
+const isSeed = (item: PropertyMap): boolean => item.seed === true;
+
+const isReadOnly = (disk: PropertyMap): boolean => disk.readOnly === true || isCdrom(disk) || isSeed(disk);
+
 const hasRootDisk = (inputs: PropertyMap): boolean => isObject(inputs.rootDisk);
 
 function compareNumbers(facts: ChangeFacts, test: (before: number, after: number) => boolean): boolean {
@@ -49,7 +53,8 @@ export const conditions: Readonly<Record<Condition, (facts: ChangeFacts) => bool
     return !pinned && withinLimit(facts, facts.olds.maxMemoryMiB);
   },
   addedDisk: (facts) => conditions.added(facts) && !isCdrom(facts.itemAfter),
-  seed: (facts) => (isCdrom(facts.itemAfter) || isCdrom(facts.itemBefore)) && hasRootDisk(facts.news),
+  seed: (facts) => (isSeed(facts.itemAfter) || isSeed(facts.itemBefore)) && hasRootDisk(facts.news),
+  sameAccess: (facts) => isReadOnly(facts.itemBefore) === isReadOnly(facts.itemAfter),
   sameHost: (facts) =>
     typeof facts.before === "string" &&
     typeof facts.after === "string" &&

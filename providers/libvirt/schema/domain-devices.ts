@@ -1,16 +1,18 @@
 import type { DomainInputs } from "../resources/inputs.ts";
-import type { FieldTable } from "./table.ts";
+import type { ConditionalEffect, FieldTable } from "./table.ts";
+
+const anotherSeed: ConditionalEffect = {
+  when: "seed",
+  effect: "rebuild",
+  because: "cloud-init reads another seed only on a new root disk",
+};
 
 /** Devices of a domain. */
 export const devices = {
   disks: {
     type: "array",
     description: "Other volumes, which live longer than the domain.",
-    effect: [
-      { when: "seed", effect: "rebuild", because: "cloud-init reads another seed only on a new root disk" },
-      { when: "addedDisk", effect: "live" },
-      { when: "otherwise", effect: "restart" },
-    ],
+    effect: [anotherSeed, { when: "addedDisk", effect: "live" }, { when: "otherwise", effect: "restart" }],
     items: {
       type: "object",
       typeName: "Disk",
@@ -21,21 +23,14 @@ export const devices = {
           required: true,
           description: "Name of the pool.",
           example: "lab",
-          effect: "restart",
+          effect: [anotherSeed, { when: "otherwise", effect: "restart" }],
         },
         volume: {
           type: "string",
           required: true,
           description: "Name of the volume.",
           example: "lab-state",
-          effect: [
-            {
-              when: "seed",
-              effect: "rebuild",
-              because: "cloud-init reads another seed only on a new root disk",
-            },
-            { when: "otherwise", effect: "restart" },
-          ],
+          effect: [anotherSeed, { when: "otherwise", effect: "restart" }],
         },
         target: {
           type: "string",
@@ -53,14 +48,27 @@ export const devices = {
         },
         readOnly: {
           type: "boolean",
-          defaultText: "false; a cdrom is always read-only",
+          defaultText: "false; a cdrom or a seed is always read-only",
           description: "The guest cannot write.",
-          effect: "restart",
+          effect: [
+            { when: "sameAccess", effect: "none" },
+            { when: "otherwise", effect: "restart" },
+          ],
+        },
+        seed: {
+          type: "boolean",
+          default: false,
+          description:
+            "The disk is a seed: cloud-init configures the machine from it, once for each root disk. Always read-only.",
+          effect: [
+            { when: "sameAccess", effect: "none" },
+            { when: "otherwise", effect: "restart" },
+          ],
         },
         device: {
           type: "string",
           default: "disk",
-          values: { disk: "A virtio disk.", cdrom: "A read-only drive, for example with a seed." },
+          values: { disk: "A virtio disk.", cdrom: "A read-only SATA drive." },
           description: "Kind of device.",
           effect: "restart",
         },

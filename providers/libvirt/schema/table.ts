@@ -20,6 +20,7 @@ export type Condition =
   | "withinBalloon"
   | "addedDisk"
   | "seed"
+  | "sameAccess"
   | "added"
   | "sameHost"
   | "otherwise";

@@ -87,13 +87,17 @@ export interface DiskArgs {
      */
     device?: pulumi.Input<enums.DiskDevice | undefined>;
     /**
-     * Name of the pool. Example: `"lab"`. Change: restart.
+     * Name of the pool. Example: `"lab"`. Change: rebuild for a seed of a domain with a root disk (cloud-init reads another seed only on a new root disk); restart otherwise.
      */
     pool: pulumi.Input<string>;
     /**
-     * The guest cannot write. Default: false; a cdrom is always read-only. Change: restart.
+     * The guest cannot write. Default: false; a cdrom or a seed is always read-only. Change: none when the disk is read-only before and after, or neither; restart otherwise.
      */
     readOnly?: pulumi.Input<boolean | undefined>;
+    /**
+     * The disk is a seed: cloud-init configures the machine from it, once for each root disk. Always read-only. Default: `false`. Change: none when the disk is read-only before and after, or neither; restart otherwise.
+     */
+    seed?: pulumi.Input<boolean | undefined>;
     /**
      * Serial number shown to the guest, which finds the disk as `/dev/disk/by-id/virtio-SERIAL`. Example: `"hyperlab-state"`. Change: restart.
      */
@@ -103,7 +107,7 @@ export interface DiskArgs {
      */
     target: pulumi.Input<string>;
     /**
-     * Name of the volume. Example: `"lab-state"`. Change: rebuild for a cdrom of a domain with a root disk (cloud-init reads another seed only on a new root disk); restart otherwise.
+     * Name of the volume. Example: `"lab-state"`. Change: rebuild for a seed of a domain with a root disk (cloud-init reads another seed only on a new root disk); restart otherwise.
      */
     volume: pulumi.Input<string>;
 }

@@ -21,6 +21,9 @@ afterAll(() => lab?.stop());
 const onDisk = (name: string, more: Partial<DomainInputs> = {}): DomainInputs =>
   machine(name, { rootDisk: { pool: "lab", image: "one", sizeMiB: 4 }, ...more });
 
+const seedDisk = (volume: string) => ({ pool: "lab", volume, target: "vdz", seed: true });
+const seedDrive = (volume: string) => ({ ...seedDisk(volume), target: "sda", device: "cdrom" as const });
+
 const nothing = {};
 
 /** Every machine once, before any change. */
@@ -33,8 +36,10 @@ const before: Readonly<Record<string, DomainInputs>> = {
   rolled1: onDisk("rolled1", { rolloutGroup: "rolled" }),
   rolled2: onDisk("rolled2", { rolloutGroup: "rolled" }),
   rebuilt: onDisk("rebuilt"),
-  reseeded: onDisk("reseeded", {
-    disks: [{ pool: "lab", volume: "seed-a", target: "sda", device: "cdrom" }],
+  reseeded: onDisk("reseeded", { disks: [seedDrive("seed-a")] }),
+  "virtio-seed": onDisk("virtio-seed", { disks: [seedDisk("seed-a")] }),
+  "called-seed": onDisk("called-seed", {
+    disks: [{ pool: "lab", volume: "kept", target: "vdz", readOnly: true }],
   }),
   replaced: onDisk("replaced"),
   stopped: onDisk("stopped"),
@@ -53,6 +58,7 @@ function declaration(
     volumes: {
       one: { name: "one", pool: "lab", source: { path: lab.folder("one.raw"), id: "one" } },
       two: { name: "two", pool: "lab", source: { path: lab.folder("two.raw"), id: "two" } },
+      kept: { name: "kept", pool: "lab", seed: { userData: "#cloud-config\n", metaData: "{}" } },
       seed: {
         name: `seed-${seed}`,
         pool: "lab",
@@ -74,9 +80,9 @@ const changed: Readonly<Record<string, DomainInputs | undefined>> = {
   rolled1: onDisk("rolled1", { rolloutGroup: "rolled", memoryMiB: 80 }),
   rolled2: onDisk("rolled2", { rolloutGroup: "rolled", memoryMiB: 80 }),
   rebuilt: onDisk("rebuilt", { rootDisk: two }),
-  reseeded: onDisk("reseeded", {
-    disks: [{ pool: "lab", volume: "seed-b", target: "sda", device: "cdrom" }],
-  }),
+  reseeded: onDisk("reseeded", { disks: [seedDrive("seed-b")] }),
+  "virtio-seed": onDisk("virtio-seed", { disks: [seedDisk("seed-b")] }),
+  "called-seed": onDisk("called-seed", { disks: [seedDisk("kept")] }),
   replaced: onDisk("replaced-anew"),
   stopped: onDisk("stopped", { running: false }),
   started: onDisk("started"),
@@ -136,6 +142,12 @@ describe("one change of each class, all in one update", () => {
       /^reseeded: rebuild \(disks\[sda\]\.volume seed-a → seed-b\), stop without quiesce, new root disk/,
       "rebuilt",
     ],
+    [
+      "virtio-seed",
+      /^virtio-seed: rebuild \(disks\[vdz\]\.volume seed-a → seed-b\), stop without quiesce, new root disk/,
+      "rebuilt",
+    ],
+    ["called-seed", undefined, "nothing"],
     ["stopped", /^stopped: stop, stop without quiesce$/, "stopped"],
     ["started", /^started: start/, "started"],
     ["resting", /^resting: change while it is off \(memoryMiB 64 → 80\)$/, "changed while off"],
@@ -162,7 +174,7 @@ describe("one change of each class, all in one update", () => {
 
   it("a seed that is replaced is made before, and removed after the machine that uses it", async () => {
     const { volumes } = await lab.inventory();
-    const seeds = volumes.filter((name) => name.includes("seed") && !name.includes("-root-"));
+    const seeds = volumes.filter((name) => name.includes("/seed-") && !name.includes("-root-"));
     expect(seeds).toEqual(["lab/seed-b", expect.stringMatching(/^lab\/seed-b\.hyperlab-/)]);
   });
 

@@ -70,7 +70,10 @@ const disk = (over: PropertyMap = {}): PropertyMap => ({
   disks: [{ pool: "lab", volume: "data", target: "vdb", ...over }],
 });
 const seed = (volume: string): PropertyMap => ({
-  disks: [{ pool: "lab", volume, target: "sda", device: "cdrom" }],
+  disks: [{ pool: "lab", volume, target: "vdz", seed: true }],
+});
+const drive = (over: PropertyMap = {}): PropertyMap => ({
+  disks: [{ pool: "lab", volume: "data", target: "sda", device: "cdrom", ...over }],
 });
 const device = (over: PropertyMap = {}): PropertyMap => ({
   hostDevices: [{ address: "0000:41:00.0", ...over }],
@@ -195,13 +198,18 @@ const rows: readonly Row[] = [
   ["disks", none, disk(), "live"],
   ["disks", disk(), none, "restart"],
   ["disks", none, seed("seed-a"), "rebuild"],
+  ["disks", seed("seed-a"), none, "rebuild"],
+  ["disks", none, drive(), "restart"],
   ["disks[].pool", disk(), disk({ pool: "elsewhere" }), "restart"],
   ["disks[].volume", disk(), disk({ volume: "more" }), "restart"],
   ["disks[].volume", seed("seed-a"), seed("seed-b"), "rebuild"],
+  ["disks[].volume", drive(), drive({ volume: "more" }), "restart"],
+  ["disks[].volume", drive({ seed: true }), drive({ seed: true, volume: "more" }), "rebuild"],
   ["disks[].target", disk(), disk({ target: "vdc" }), "restart"],
   ["disks[].serial", disk(), disk({ serial: "state" }), "restart"],
   ["disks[].readOnly", disk(), disk({ readOnly: true }), "restart"],
-  ["disks[].device", seed("seed-a"), none, "rebuild"],
+  ["disks[].seed", disk(), disk({ seed: true }), "restart"],
+  ["disks[].device", drive(), disk(), "restart"],
   ["interfaces", none, nic(), "live"],
   ["interfaces", nic(), none, "restart"],
   ["interfaces[].network", nic(), nic({ network: "other" }), "restart"],

@@ -71,6 +71,11 @@ describe("checkDomain", () => {
       "disks[0].volume: p/i is used by rootDisk.image already",
     ],
     [
+      "a seed that can be written",
+      { disks: [{ pool: "p", volume: "v", target: "vdz", seed: true, readOnly: false }] },
+      "disks[0].readOnly: a seed is always read-only; leave it out",
+    ],
+    [
       "targets",
       {
         disks: [

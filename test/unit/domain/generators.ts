@@ -56,11 +56,19 @@ const disk = fc.record({
   readOnly: optional(bool),
 });
 
+const seed = fc.record({
+  pool: fc.constant("lab"),
+  volume: name,
+  target: fc.constantFrom("vdy", "vdz"),
+  seed: optional(bool),
+});
+
 const cdrom = fc.record({
   pool: fc.constant("lab"),
   volume: name,
   target: fc.constantFrom("sda", "sdb"),
   device: fc.constant("cdrom" as const),
+  seed: optional(bool),
 });
 
 const nic = fc.record({
@@ -131,7 +139,7 @@ const base = fc.record({
   rootDisk: optional(
     fc.record({ pool: fc.constant("lab"), image: name, sizeMiB: fc.integer({ min: 1, max: 9999 }) }),
   ),
-  disks: fc.uniqueArray(fc.oneof(disk, cdrom), { selector: (item) => item.target, maxLength: 4 }),
+  disks: fc.uniqueArray(fc.oneof(disk, seed, cdrom), { selector: (item) => item.target, maxLength: 4 }),
   interfaces: fc.uniqueArray(nic, { selector: (item) => item.mac, maxLength: 3 }),
   hostDevices: rarely(fc.uniqueArray(hostDevice, { selector: (item) => item.address, maxLength: 3 })),
   filesystems: rarely(fc.uniqueArray(filesystem, { selector: (item) => item.tag, maxLength: 2 })),

@@ -12,7 +12,7 @@ const base: PropertyMap = {
   vcpus: 2,
   memoryMiB: 2048,
   rootDisk: { pool: "lab", image: "debian-a", sizeMiB: 20480 },
-  disks: [{ pool: "lab", volume: "seed-a", target: "sda", device: "cdrom" }],
+  disks: [{ pool: "lab", volume: "seed-a", target: "vdz", seed: true }],
   interfaces: [{ network: "lab", mac: "52:54:00:00:00:01", address: "10.50.0.11" }],
 };
 const running: Facts = {
@@ -40,9 +40,9 @@ describe("the line of a machine", () => {
       "rebuild (rootDisk.image debian-a → debian-b), quiesce first, new root disk, the old one is kept until the machine is ready",
     ],
     [
-      { disks: [{ pool: "lab", volume: "seed-b", target: "sda", device: "cdrom" }] },
+      { disks: [{ pool: "lab", volume: "seed-b", target: "vdz", seed: true }] },
       {},
-      "rebuild (disks[sda].volume seed-a → seed-b), quiesce first, new root disk, the old one is kept until the machine is ready",
+      "rebuild (disks[vdz].volume seed-a → seed-b), quiesce first, new root disk, the old one is kept until the machine is ready",
     ],
     [
       { rootDisk: { pool: "lab", image: "debian-a", sizeMiB: 30000 } },
@@ -134,7 +134,9 @@ describe("limits", () => {
       { firmware: { type: "bios" } },
       { cpu: { mode: "host-passthrough" } },
       { type: "kvm", machine: "q35", rng: true, hostDevices: [], maxUnavailable: 1, title: "" },
-      { disks: [{ pool: "lab", volume: "seed-a", target: "sda", device: "cdrom", readOnly: true }] },
+      { disks: [{ pool: "lab", volume: "seed-a", target: "vdz", seed: true, readOnly: true }] },
+      // As machines were declared before a disk could be called the seed.
+      { disks: [{ pool: "lab", volume: "seed-a", target: "vdz", readOnly: true }] },
     ];
     for (const over of defaults) {
       expect(planDomain(base, { ...base, ...over }, running).line).toBe("lab-compute-01: nothing");

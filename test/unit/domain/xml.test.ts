@@ -229,6 +229,42 @@ describe("toInputs", () => {
   });
 });
 
+describe("toInputs of a machine whose disks were changed by hand", () => {
+  const declared = toProperties({
+    name: "n",
+    vcpus: 1,
+    memoryMiB: 64,
+    disks: [
+      { pool: "lab", volume: "data", target: "vdb" },
+      { pool: "lab", volume: "seed-a", target: "vdz", seed: true },
+    ],
+  });
+  const disksOf = (seed: { volume: string; readOnly: boolean }) => {
+    const disks = [
+      { pool: "lab", volume: "other", target: "vdb" },
+      { pool: "lab", target: "vdz", ...seed },
+    ];
+    return toInputs(definitionOf({ name: "n", vcpus: 1, memoryMiB: 64, disks }), declared).disks;
+  };
+
+  it("says still which of them is the seed", () => {
+    expect(disksOf({ volume: "seed-b", readOnly: true })).toEqual([
+      { pool: "lab", volume: "other", target: "vdb", readOnly: false, device: "disk" },
+      { pool: "lab", volume: "seed-b", target: "vdz", readOnly: true, device: "disk", seed: true },
+    ]);
+  });
+
+  it("says that the seed can be written, which no declared seed can", () => {
+    expect(disksOf({ volume: "seed-a", readOnly: false })).toContainEqual({
+      pool: "lab",
+      volume: "seed-a",
+      target: "vdz",
+      readOnly: false,
+      device: "disk",
+    });
+  });
+});
+
 describe("keepAddresses", () => {
   const addressed = (of: Definition, bus: number): XmlElement => {
     const domain = parseXml(render(of));

@@ -105,23 +105,50 @@ describe("changes", () => {
     expect(change({ pool: "q" })).toEqual([["rootDisk.pool", "replace"]]);
   });
 
-  it("of disks are found by target: another seed rebuilds, another disk restarts, an added one is live", () => {
+  it.each([
+    ["virtio disk", { target: "vdz" }],
+    ["cdrom", { target: "sda", device: "cdrom" }],
+  ])(
+    "of disks are found by target: another seed rebuilds, another disk restarts, an added one is live (%s)",
+    (_kind, place) => {
+      const rootDisk = { pool: "p", image: "a", sizeMiB: 10 };
+      const seed = { pool: "p", volume: "seed-1", seed: true, ...place };
+      const data = { pool: "p", volume: "data", target: "vdb" };
+      const change = (before: object[], after: object[]) =>
+        effect({ rootDisk, disks: before }, { rootDisk, disks: after });
+      expect(change([seed, data], [data, { ...seed, volume: "seed-2" }])).toEqual([
+        ["disks[1].volume", "rebuild"],
+      ]);
+      expect(change([seed, data], [data, seed])).toEqual([]);
+      expect(change([seed], [seed, data])).toEqual([["disks[1]", "live"]]);
+      expect(change([seed, data], [seed])).toEqual([["disks[1]", "restart"]]);
+      expect(change([data], [{ ...data, volume: "data-2" }])).toEqual([["disks[0].volume", "restart"]]);
+      expect(change([data], [data, seed])).toEqual([["disks[1]", "rebuild"]]);
+      expect(effect({ disks: [seed] }, { disks: [{ ...seed, volume: "x" }] })).toEqual([
+        ["disks[0].volume", "restart"],
+      ]);
+      expect(change([seed], [{ ...seed, pool: "q" }])).toEqual([["disks[0].pool", "rebuild"]]);
+    },
+  );
+
+  it("of disks: calling a read-only disk the seed changes nothing, another volume at the same time rebuilds", () => {
     const rootDisk = { pool: "p", image: "a", sizeMiB: 10 };
-    const seed = { pool: "p", volume: "seed-1", target: "sda", device: "cdrom" };
-    const data = { pool: "p", volume: "data", target: "vdb" };
-    const change = (before: object[], after: object[]) =>
-      effect({ rootDisk, disks: before }, { rootDisk, disks: after });
-    expect(change([seed, data], [data, { ...seed, volume: "seed-2" }])).toEqual([
-      ["disks[1].volume", "rebuild"],
+    const change = (before: object, after: object) =>
+      effect({ rootDisk, disks: [{ ...old, ...before }] }, { rootDisk, disks: [{ ...old, ...after }] });
+    const old = { pool: "p", volume: "seed-1", target: "vdz" };
+    expect(change({ readOnly: true }, { seed: true })).toEqual([
+      ["disks[0].readOnly", "none"],
+      ["disks[0].seed", "none"],
     ]);
-    expect(change([seed, data], [data, seed])).toEqual([]);
-    expect(change([seed], [seed, data])).toEqual([["disks[1]", "live"]]);
-    expect(change([seed, data], [seed])).toEqual([["disks[1]", "restart"]]);
-    expect(change([data], [{ ...data, volume: "data-2" }])).toEqual([["disks[0].volume", "restart"]]);
-    expect(change([data], [data, seed])).toEqual([["disks[1]", "rebuild"]]);
-    expect(effect({ disks: [seed] }, { disks: [{ ...seed, volume: "x" }] })).toEqual([
-      ["disks[0].volume", "restart"],
+    expect(change({ readOnly: true }, { seed: true, volume: "seed-2" })).toContainEqual([
+      "disks[0].volume",
+      "rebuild",
     ]);
+    expect(change({}, { seed: true })).toEqual([["disks[0].seed", "restart"]]);
+    expect(change({ seed: true }, {})).toEqual([["disks[0].seed", "restart"]]);
+    const cdrom = { device: "cdrom", target: "sda" };
+    expect(change(cdrom, { ...cdrom, seed: true })).toEqual([["disks[0].seed", "none"]]);
+    expect(change(cdrom, { ...cdrom, volume: "other" })).toEqual([["disks[0].volume", "restart"]]);
   });
 
   it("carry no value where any input is secret", () => {

@@ -49,7 +49,10 @@ function checkDisks(inputs: PropertyMap, rootTarget: string): CheckFailure[] {
         ),
       );
     }
-    if (cdrom && disk.readOnly === false) found.push(fail(`${path}.readOnly`, "a cdrom is always read-only"));
+    const kind = cdrom ? "cdrom" : disk.seed === true ? "seed" : undefined;
+    if (kind !== undefined && disk.readOnly === false) {
+      found.push(fail(`${path}.readOnly`, `a ${kind} is always read-only; leave it out`));
+    }
     const pool = stringIn(disk, "pool");
     const volume = stringIn(disk, "volume");
     if (pool === undefined || volume === undefined) continue;

@@ -218,7 +218,7 @@ function devicesOf(inputs: DomainInputs): Pick<
           volume: disk.volume,
           target: disk.target,
           serial: emptyToAbsent(disk.serial),
-          readOnly: device === "cdrom" || (disk.readOnly ?? false),
+          readOnly: device === "cdrom" || (disk.seed ?? false) || (disk.readOnly ?? false),
           device,
         });
       })

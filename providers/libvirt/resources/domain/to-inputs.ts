@@ -1,7 +1,8 @@
 import { isDeepStrictEqual } from "node:util";
-import type { PropertyMap } from "../../../plugin/values.ts";
+import type { PropertyMap, PropertyValue } from "../../../plugin/values.ts";
 import { decodeInputs } from "../../schema/index.ts";
 import { type Definition, definitionOf } from "./definition.ts";
+import { itemsIn } from "./members.ts";
 import { toProperties } from "./properties.ts";
 
 /**
@@ -10,7 +11,7 @@ import { toProperties } from "./properties.ts";
  * (import) defaults are left out.
  */
 export function toInputs(actual: Definition, declared: PropertyMap | undefined): PropertyMap {
-  const written = writtenOut(actual);
+  const written = withSeeds(writtenOut(actual), declared);
   const { name, type, vcpus, memoryMiB } = actual;
   const basis = declared ?? { name, type, vcpus, memoryMiB };
   const wanted = toProperties(definitionOf(decodeInputs("Domain", basis)));
@@ -27,6 +28,21 @@ function writtenOut(actual: Definition): PropertyMap {
   return withoutEmptyLists(
     toProperties({ ...actual, cpu: withoutEmptyLists(toProperties({ ...cpu, features, numaCells })) }),
   );
+}
+
+/** libvirt does not know which disk is a seed: what was declared so still is, as long as the guest cannot write it. */
+function withSeeds(written: PropertyMap, declared: PropertyMap | undefined): PropertyMap {
+  const seeds = new Set<PropertyValue | undefined>(
+    itemsIn(declared, "disks")
+      .filter((disk) => disk.seed === true)
+      .map((disk) => disk.target),
+  );
+  const disks = itemsIn(written, "disks");
+  if (seeds.size === 0 || disks.length === 0) return written;
+  const marked = disks.map((disk) =>
+    seeds.has(disk.target) && disk.readOnly === true ? { ...disk, seed: true } : disk,
+  );
+  return { ...written, disks: marked };
 }
 
 function withoutEmptyLists(value: PropertyMap): PropertyMap {

@@ -60,7 +60,7 @@ export const DiskDevice = {
      */
     Disk: "disk",
     /**
-     * A read-only drive, for example with a seed.
+     * A read-only SATA drive.
      */
     Cdrom: "cdrom",
 } as const;
