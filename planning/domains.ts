@@ -65,7 +65,7 @@ function domain(
   const { config, cpu } = context;
   const vcpus = spec.size.cpuCores;
   const memoryMiB = spec.size.memoryGb * 1024;
-  const timing = slurmTiming(cpu.hypervisor, context.facts.held?.bootSeconds);
+  const timing = slurmTiming(cpu.hypervisor, 0);
   const backing = memoryBacking(config.acceleration);
   const golden = context.images.get(image)?.golden ?? true;
   return {
@@ -208,8 +208,7 @@ export function chooseHypervisor(config: HpcConfig, facts: LabFacts, findings: F
     }
     return kvm.value ? "kvm" : "qemu";
   }
-  const held = facts.held?.hypervisor;
-  const text = `whether KVM works is not known: ${kvm.why}; ${held ?? "qemu"} is planned`;
+  const text = `whether KVM works is not known: ${kvm.why}; qemu is planned`;
   findings.unknown("kvm-unknown", path, text, "Set hypervisor to kvm or qemu to decide it yourself.");
-  return held ?? "qemu";
+  return "qemu";
 }

@@ -24,12 +24,8 @@ export interface ImageFact {
 }
 
 export interface HeldFacts {
-  /** Domain type in use. Decides where the host cannot be probed. */
-  hypervisor?: "kvm" | "qemu";
   /** Host CPUs in use by node name, in the order of the vCPUs. */
   cpuPins?: Record<string, number[]>;
-  /** Seconds from power-on to ready, as measured at the first boot; kept so that a later run plans the same. */
-  bootSeconds?: number;
 }
 
 export interface HostFacts {

@@ -19,6 +19,7 @@ import type { HpcClusterPlan, LabPlan, NodePlan, PlanResult, SecretSlot, SshPlan
 import { SeedPlanner } from "./seeds.ts";
 import { lintPlan } from "./slurm/lint-plan.ts";
 import { planSlurm } from "./slurm/model.ts";
+import { verifyTimeoutSeconds } from "./slurm/timing.ts";
 import { planGroups, planUsers } from "./users.ts";
 
 export interface PlanOptions {
@@ -74,9 +75,7 @@ function planHpc(
   if (controller === undefined) return undefined;
   const users = planUsers(config, facts, findings);
   const head = { name: controller.name, address: controller.address };
-  const bootSeconds = facts.held?.bootSeconds;
-  const situation = { hypervisor, strict, ...(bootSeconds === undefined ? {} : { bootSeconds }) };
-  const slurm = planSlurm(config, head, computeNodes, situation, findings);
+  const slurm = planSlurm(config, head, computeNodes, { hypervisor, strict }, findings);
   const plan: HpcClusterPlan = {
     name: config.name,
     host: { uri: config.host.uri },
@@ -97,7 +96,7 @@ function planHpc(
     home: config.home,
     drain: { timeoutSeconds: config.drain.waitMinutes * 60 },
     verify: {
-      timeoutSeconds: Math.max(600, 4 * slurm.timing.bootClassSeconds),
+      timeoutSeconds: verifyTimeoutSeconds(slurm.timing),
       job: computeNodes.some((node) => node.domain.running),
     },
     ssh: sshPlan(config),

@@ -216,7 +216,7 @@ export interface SlurmPartitionPlan {
   maxTime: string;
 }
 
-/** Time-outs in seconds, derived from the time that a machine of this host takes to boot. */
+/** Time-outs in seconds, derived from the time that a machine of this host takes to boot (`withMeasuredBoot`). */
 export interface SlurmTiming {
   /** Boot time that the others are computed from, rounded up to a class so that noise changes nothing. */
   bootClassSeconds: number;

@@ -82,12 +82,11 @@ export class HpcCluster extends pulumi.ComponentResource {
     computeNodes: (ready: pulumi.Resource) => libvirt.Domain[],
   ): remote.Command {
     const connection = controllerConnection(plan, keys);
-    const generation = controller.generation;
     const opts = (dependsOn: pulumi.Resource[]) => ({ parent: this, dependsOn });
-    const secrets = installSecrets(name, connection, keys, generation, opts([controller]));
-    const before = configureSlurm(name, "before", plan, connection, keys, generation, opts([secrets]));
+    const secrets = installSecrets(name, connection, keys, controller.generation, opts([controller]));
+    const before = configureSlurm(name, "before", plan, connection, keys, controller, opts([secrets]));
     const nodes = computeNodes(before);
-    return configureSlurm(name, "after", plan, connection, keys, generation, opts([before, ...nodes]));
+    return configureSlurm(name, "after", plan, connection, keys, controller, opts([before, ...nodes]));
   }
 }
 

@@ -1,7 +1,9 @@
 import { remote, type types } from "@pulumi/command";
+import type * as libvirt from "@pulumi/libvirt";
 import * as pulumi from "@pulumi/pulumi";
 import { controllerDocument } from "../../planning/controller-document.ts";
 import type { HpcClusterPlan } from "../../planning/plan.ts";
+import { withMeasuredBoot } from "../../planning/slurm/timing.ts";
 import type { Verification } from "./args.ts";
 import { type ClusterKeys, hostPublicKey } from "./keys.ts";
 
@@ -55,22 +57,34 @@ export function installSecrets(
   );
 }
 
-/** Prepares SLURM for the machine changes that follow (`before`) or finishes and verifies them (`after`). */
+/**
+ * Prepares SLURM for the machine changes that follow (`before`) or finishes and verifies them (`after`). The time-outs
+ * follow the controller's first boot, which is over by then.
+ */
 export function configureSlurm(
   name: string,
   phase: "before" | "after",
   plan: HpcClusterPlan,
   connection: pulumi.Input<types.input.remote.ConnectionArgs>,
   keys: pulumi.Output<ClusterKeys>,
-  generation: pulumi.Output<string>,
+  controller: Pick<libvirt.Domain, "generation" | "bootSeconds">,
   opts: pulumi.CustomResourceOptions,
 ): remote.Command {
   const document = pulumi.unsecret(
-    keys.apply((made) =>
-      JSON.stringify(controllerDocument(plan, (machine) => hostPublicKey(made.identitySecret, machine))),
-    ),
+    pulumi.all([keys, controller.bootSeconds]).apply(([made, seconds]) => {
+      const measured = withMeasuredBoot(plan, seconds ?? 0);
+      const hostKey = (machine: string) => hostPublicKey(made.identitySecret, machine);
+      return JSON.stringify(controllerDocument(measured, hostKey));
+    }),
   );
-  return controllerCommand(`${name}-slurm-${phase}`, phase, connection, document, generation, opts);
+  return controllerCommand(
+    `${name}-slurm-${phase}`,
+    phase,
+    connection,
+    document,
+    controller.generation,
+    opts,
+  );
 }
 
 function controllerCommand(

@@ -24,7 +24,7 @@ export function planSlurm(
   config: HpcConfig,
   controller: { name: string; address: string },
   computeNodes: readonly NodePlan[],
-  situation: { hypervisor: "kvm" | "qemu"; bootSeconds?: number; strict: boolean },
+  situation: { hypervisor: "kvm" | "qemu"; strict: boolean },
   findings: Findings,
 ): SlurmPlan {
   const nodes = computeNodes.map(slurmNode);
@@ -34,7 +34,7 @@ export function planSlurm(
     controller,
     nodes,
     partitions: partitions(config, findings),
-    timing: slurmTiming(situation.hypervisor, situation.bootSeconds),
+    timing: slurmTiming(situation.hypervisor, 0),
     defMemPerCpuMiB: leastMemoryPerCpu(nodes),
     parameters,
   };

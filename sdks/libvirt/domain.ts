@@ -42,6 +42,10 @@ export class Domain extends pulumi.CustomResource {
      */
     declare public /*out*/ readonly address: pulumi.Output<string | undefined>;
     /**
+     * Time from start to ready at the first boot of the present root disk; later boots do not change it. 0 where that was not measured: nothing is waited for, or an update ended before the machine was ready. Unit: seconds.
+     */
+    declare public /*out*/ readonly bootSeconds: pulumi.Output<number | undefined>;
+    /**
      * Random id of this very object, made when it was created. Only an object that carries it is changed or deleted.
      */
     declare public /*out*/ readonly generation: pulumi.Output<string>;
@@ -118,12 +122,14 @@ export class Domain extends pulumi.CustomResource {
             resourceInputs["type"] = args?.type;
             resourceInputs["vcpus"] = args?.vcpus;
             resourceInputs["address"] = undefined /*out*/;
+            resourceInputs["bootSeconds"] = undefined /*out*/;
             resourceInputs["generation"] = undefined /*out*/;
             resourceInputs["rootVolume"] = undefined /*out*/;
             resourceInputs["sshHostPublicKey"] = undefined /*out*/;
             resourceInputs["uuid"] = undefined /*out*/;
         } else {
             resourceInputs["address"] = undefined /*out*/;
+            resourceInputs["bootSeconds"] = undefined /*out*/;
             resourceInputs["generation"] = undefined /*out*/;
             resourceInputs["name"] = undefined /*out*/;
             resourceInputs["rootVolume"] = undefined /*out*/;

@@ -27,8 +27,9 @@ function planOf(computeNodes: number): HpcClusterPlan {
 async function declare(
   computeNodes: number,
   preview: boolean,
+  bootSeconds?: number,
 ): Promise<{ mocks: RecordingMocks; cluster: HpcCluster; plan: HpcClusterPlan }> {
-  const mocks = new RecordingMocks();
+  const mocks = new RecordingMocks(bootSeconds);
   await pulumi.runtime.setMocks(mocks, "hyperlab", "test", preview);
   const plan = planOf(computeNodes);
   const identity = new StackIdentity("lab");
@@ -113,6 +114,21 @@ describe.each([{ preview: true }, { preview: false }])("HpcCluster, preview: $pr
     );
     expect(await resolved(cluster.sshCommand)).toBe("ssh ada@10.57.0.2");
   });
+});
+
+it("takes SLURM's time-outs from the controller's measured boot, with everything else the same", async () => {
+  const documents = async (bootSeconds?: number) => {
+    const { mocks } = await declare(2, false, bootSeconds);
+    const commands = mocks.ofType("command:remote:Command").filter(({ name }) => name.includes("-slurm-"));
+    return commands.map((command) => String(command.inputs.stdin));
+  };
+  const [assumed, fast, slow] = [await documents(), await documents(171), await documents(300)];
+  expect(assumed).toHaveLength(2);
+  for (const document of assumed) expect(document).toContain("ResumeTimeout=720\\n");
+  for (const document of slow) expect(document).toContain("ResumeTimeout=1440\\n");
+  // Two stacks differ in their keys; the time-outs do not.
+  const timeouts = (texts: readonly string[]) => texts.map((text) => text.match(/\w+Timeout=\d+/g));
+  expect(timeouts(fast)).toEqual(timeouts(assumed));
 });
 
 it("gives two stacks different secrets and host keys", async () => {

@@ -12,10 +12,33 @@ const SECRET = "4dabf18193072939515e22adb298388d";
 /** Records what components register and answers as the providers would. */
 export class RecordingMocks implements pulumi.runtime.Mocks {
   readonly registered: Registered[] = [];
+  readonly #bootSeconds: number | undefined;
+
+  /** @param bootSeconds What every machine took to boot; absent as in the state of an earlier version. */
+  constructor(bootSeconds?: number) {
+    this.#bootSeconds = bootSeconds;
+  }
 
   newResource(args: pulumi.runtime.MockResourceArgs) {
     this.registered.push({ type: args.type, name: args.name, inputs: args.inputs });
-    return { id: `${args.name}-id`, state: { ...args.inputs, ...outputsOf(args) } };
+    return { id: `${args.name}-id`, state: { ...args.inputs, ...this.#outputsOf(args) } };
+  }
+
+  #outputsOf(args: pulumi.runtime.MockResourceArgs): Record<string, unknown> {
+    switch (args.type) {
+      case "pulumi:index:Stash":
+        return { output: args.inputs.input };
+      case "libvirt:index:Domain":
+        return {
+          uuid: "00000000-0000-5000-8000-000000000001",
+          generation: "g1",
+          bootSeconds: this.#bootSeconds,
+        };
+      case "command:remote:Command":
+        return { stdout: JSON.stringify({ nodes: [], job: "" }), stderr: "" };
+      default:
+        return {};
+    }
   }
 
   call(args: pulumi.runtime.MockCallArgs): never {
@@ -24,19 +47,6 @@ export class RecordingMocks implements pulumi.runtime.Mocks {
 
   ofType(type: string): Registered[] {
     return this.registered.filter((resource) => resource.type === type);
-  }
-}
-
-function outputsOf(args: pulumi.runtime.MockResourceArgs): Record<string, unknown> {
-  switch (args.type) {
-    case "pulumi:index:Stash":
-      return { output: args.inputs.input };
-    case "libvirt:index:Domain":
-      return { uuid: "00000000-0000-5000-8000-000000000001", generation: "g1" };
-    case "command:remote:Command":
-      return { stdout: JSON.stringify({ nodes: [], job: "" }), stderr: "" };
-    default:
-      return {};
   }
 }
 

@@ -68,6 +68,13 @@ export const outputs: Readonly<Record<Exclude<ResourceName, "Config">, Outputs>>
       optional: true,
       description: "The overlay in use, as `POOL/VOLUME`.",
     },
+    bootSeconds: {
+      type: "integer",
+      optional: true,
+      unit: "seconds",
+      description:
+        "Time from start to ready at the first boot of the present root disk; later boots do not change it. 0 where that was not measured: nothing is waited for, or an update ended before the machine was ready.",
+    },
   },
 };
 

@@ -14,6 +14,7 @@ describe("create", () => {
       uuid: expect.stringMatching(/^[0-9a-f-]{36}$/),
       generation: expect.stringMatching(/^[0-9a-f]{16}$/),
       rootVolume: `${pool}/node-root-${machine.state.generation}.qcow2`,
+      bootSeconds: expect.any(Number),
       address: "192.168.122.11",
       sshHostPublicKey: expect.stringMatching(/^ssh-ed25519 /),
     });

@@ -3,9 +3,11 @@ import { describe, expect, it } from "vitest";
 import { Findings } from "../../../planning/findings.ts";
 import { MANAGED_PARAMETERS, slurmParameters } from "../../../planning/slurm/extras.ts";
 import { expandHostlist, foldHostlist } from "../../../planning/slurm/hostlist.ts";
+import { lintInput } from "../../../planning/slurm/lint-plan.ts";
+import { lintSlurm } from "../../../planning/slurm/linter.ts";
 import { slurmConfParameters } from "../../../planning/slurm/parameters.ts";
 import { foldedNodeLines, renderSlurmConf } from "../../../planning/slurm/render.ts";
-import { slurmTiming } from "../../../planning/slurm/timing.ts";
+import { slurmTiming, withMeasuredBoot } from "../../../planning/slurm/timing.ts";
 import { briefly, config, findingsOf, goodFacts, planned } from "./lab.ts";
 
 describe("hostlists", () => {
@@ -149,8 +151,8 @@ describe("partitions", () => {
 
 describe("time-outs", () => {
   it("follow the measured boot upwards, in steps, and never fall below what the first run planned", () => {
-    expect(slurmTiming("kvm", undefined)).toEqual(slurmTiming("kvm", 20));
-    expect(slurmTiming("qemu", 30)).toEqual(slurmTiming("qemu", undefined));
+    expect(slurmTiming("kvm", 0)).toEqual(slurmTiming("kvm", 20));
+    expect(slurmTiming("qemu", 30)).toEqual(slurmTiming("qemu", 0));
     expect(slurmTiming("kvm", 61)).toEqual(slurmTiming("kvm", 119));
     expect(slurmTiming("kvm", 130).resumeTimeoutSeconds).toBeGreaterThan(
       slurmTiming("kvm", 30).resumeTimeoutSeconds,
@@ -170,13 +172,25 @@ describe("time-outs", () => {
     }
   });
 
-  it("reach the machines", () => {
-    const lab = config();
-    const facts = goodFacts(lab);
-    const slow = planned(lab, { ...facts, held: { bootSeconds: 700 } });
-    expect(slow.controller.domain.ready.timeoutSeconds).toBeGreaterThan(
-      planned(lab, facts).controller.domain.ready.timeoutSeconds,
+  it("of a plan follow the controller's boot that was measured after it was made, and nothing else does", () => {
+    const plan = planned(config());
+    expect(withMeasuredBoot(plan, 0)).toEqual(plan);
+    expect(withMeasuredBoot(plan, plan.slurm.timing.bootClassSeconds)).toEqual(plan);
+    const slow = withMeasuredBoot(plan, 700);
+    expect(renderSlurmConf(slow.slurm)).toMatch(/^ResumeTimeout=2880$/m);
+    expect(slow.verify.timeoutSeconds).toBe(4 * 960);
+    expect({ ...slow, slurm: plan.slurm, verify: plan.verify }).toEqual(plan);
+    expect({ ...slow.slurm, timing: plan.slurm.timing }).toEqual(plan.slurm);
+  });
+
+  it("pass the linter, however long the boot took", () => {
+    fc.assert(
+      fc.property(fc.nat(3000), fc.boolean(), (seconds, kvm) => {
+        const lab = config();
+        const plan = planned(lab, goodFacts(lab, { kvm: { known: true, value: kvm } }));
+        expect(lintSlurm(lintInput(withMeasuredBoot(plan, seconds)))).toEqual([]);
+      }),
+      { numRuns: 30 },
     );
-    expect(slow.slurm.timing.bootClassSeconds).toBe(960);
   });
 });

@@ -101,7 +101,11 @@ function diff(call: CallContext, request: DiffRequest, replaced: Set<string>): D
     detailedDiff: idle ? {} : detailedDiff(plan, request),
     // Two machines of one name cannot exist beside each other.
     deleteBeforeReplace: true,
-    stables: plan.newRootDisk ? stables : [...stables, "generation", "rootVolume"],
+    stables: [
+      ...stables,
+      ...(plan.newRootDisk ? [] : ["generation", "rootVolume"]),
+      ...(measures(plan, request.state) ? [] : ["bootSeconds"]),
+    ],
   };
 }
 
@@ -141,8 +145,19 @@ function foreseeCreate(run: Run, raw: PropertyMap): PropertyMap {
     uuid: ownedUuid(run.provider.config.owner, run.urn),
     generation: new Unknown(),
     ...(inputs.rootDisk === undefined ? {} : { rootVolume: new Unknown() }),
+    bootSeconds: inputs.running !== false && isWaitedFor(inputs) ? new Unknown() : 0,
     ...addressAndKey(run, inputs),
   };
+}
+
+/** True where a machine with these inputs is not only started, but waited for. */
+function isWaitedFor(inputs: PropertyMap): boolean {
+  return !isObject(inputs.ready) || inputs.ready.wait !== "none";
+}
+
+/** True where the update may measure the first boot of a root disk, or makes one that is not booted yet. */
+function measures(plan: DomainPlan, state: PropertyMap): boolean {
+  return plan.newRootDisk || (plan.starts && state.pending === "boot");
 }
 
 function addressAndKey(run: Run, inputs: PropertyMap): PropertyMap {
@@ -191,6 +206,11 @@ function foreseeUpdate(run: Run, request: UpdateRequest, plan: DomainPlan): Prop
     ...(state.rootVolume === undefined ? {} : { rootVolume: formatPlace(state.rootVolume) }),
     ...(state.imported ? { imported: true } : {}),
     ...(request.state.quiesceHook === undefined ? {} : { quiesceHook: request.state.quiesceHook }),
+    bootSeconds: !measures(plan, request.state)
+      ? state.bootSeconds
+      : plan.starts && isWaitedFor(inputs)
+        ? new Unknown()
+        : 0,
     ...addressAndKey(run, inputs),
   };
   const root = inputs.rootDisk;

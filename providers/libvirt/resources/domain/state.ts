@@ -12,6 +12,11 @@ export interface DomainState {
   /** Empty for an imported domain that nothing of ours has changed yet. */
   readonly generation: string;
   readonly rootVolume: VolumePlace | undefined;
+  /**
+   * Of the root disk's first boot, from start to ready; 0 where that was not measured. Always recorded: in a preview the
+   * engine takes a missing output for unknown, and everything made from it for changed.
+   */
+  readonly bootSeconds: number;
   /** Not made by us: its disks are never ours. */
   readonly imported: boolean;
 }
@@ -23,6 +28,7 @@ export function decodeState(state: PropertyMap): DomainState {
     uuid: text("uuid"),
     generation: text("generation"),
     rootVolume: parsePlace(text("rootVolume")),
+    bootSeconds: typeof state.bootSeconds === "number" ? state.bootSeconds : 0,
     imported: state.imported === true,
   };
 }
@@ -64,6 +70,7 @@ export function encodeState(
     generation: state.generation,
     ...computedOutputs(provider, inputs),
     rootVolume: state.rootVolume === undefined ? undefined : formatPlace(state.rootVolume),
+    bootSeconds: state.bootSeconds,
     imported: state.imported || undefined,
     power: facts.power === expected ? undefined : facts.power,
     pending: facts.pending,

@@ -18,18 +18,39 @@ import { GuestOff, hookContext, resumeGuest } from "./guest.ts";
 export interface Booted {
   /** Whether it has a `quiesce` program; undefined where nobody looked. */
   readonly quiesceHook: boolean | undefined;
+  /** Seconds from start to ready; undefined where nothing was waited for. */
+  readonly seconds: number | undefined;
 }
 
-/** Starts a machine that is off, lets a paused one go on; does nothing to one that runs. */
-export async function startGuest(run: Run, ref: DomainRef): Promise<void> {
+/** Starts a machine, waits until it is ready, and measures how long that took where it was off before. */
+export async function boot(
+  run: Run,
+  ref: DomainRef,
+  inputs: DomainInputs,
+  newRootDisk: boolean,
+): Promise<Booted> {
+  const cold = await startGuest(run, ref);
+  const booted = await awaitBoot(run, ref, inputs, newRootDisk);
+  return cold ? booted : { ...booted, seconds: undefined };
+}
+
+/**
+ * Starts a machine that is off, lets a paused one go on; does nothing to one that runs.
+ * @returns Whether it was off.
+ */
+export async function startGuest(run: Run, ref: DomainRef): Promise<boolean> {
   const power = await powerOf(run.provider, ref, withSignal(run));
-  if (power === "running") return;
-  if (power === "paused" || power === "ioerror") return resumeGuest(run, ref);
+  if (power === "running") return false;
+  if (power === "paused" || power === "ioerror") {
+    await resumeGuest(run, ref);
+    return false;
+  }
   const { state } = await run.provider.client.domainGetState(ref, withSignal(run));
   // A crashed guest that libvirt keeps for inspection has to go before it can be started.
   if (state === "crashed") await run.provider.client.domainDestroy(ref, withSignal(run));
   run.call.logger.status(`${run.name}: starts`);
   await run.provider.client.domainCreate(ref, withSignal(run));
+  return true;
 }
 
 /**
@@ -55,11 +76,12 @@ export async function awaitBoot(
       );
     }
     const wait = inputs.ready?.wait ?? "hook";
-    if (wait === "none") return { quiesceHook: undefined };
+    if (wait === "none") return { quiesceHook: undefined, seconds: undefined };
     demand(run, timeoutSeconds, "did not get ready", await awaitAgent(context, limits));
     if (wait === "hook") demand(run, timeoutSeconds, "did not get ready", await awaitReady(context, limits));
+    const seconds = Math.ceil((context.clock.now() - limits.started) / 1000);
     const ask = inputs.quiesce?.hook === "ifPresent";
-    return { quiesceHook: ask ? await hasProgram(context, programs.quiesce) : undefined };
+    return { quiesceHook: ask ? await hasProgram(context, programs.quiesce) : undefined, seconds };
   } catch (error) {
     if (!(error instanceof GuestOff)) throw error;
     throw new ProviderError(

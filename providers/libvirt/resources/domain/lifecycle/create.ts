@@ -14,7 +14,7 @@ import type { DomainMark, Pending } from "../mark.ts";
 import { type Run, withSignal } from "../run.ts";
 import { healthyFacts } from "../state.ts";
 import { type ParsedDomain, parseDomain } from "../xml/parse.ts";
-import { awaitBoot, type Booted, startGuest } from "./boot.ts";
+import { type Booted, boot } from "./boot.ts";
 import { defineDomain, newMark, undefineDomain, writeMark } from "./define.ts";
 import { type Outcome, partialFailure, powerAfterFailure } from "./result.ts";
 import { powerOff } from "./stop.ts";
@@ -51,7 +51,7 @@ export async function createDomain(run: Run, raw: PropertyMap): Promise<Outcome>
     rootVolume,
     ...(present === undefined ? {} : { current: present }),
   });
-  const state = { uuid, generation, rootVolume, imported: false };
+  const state = { uuid, generation, rootVolume, bootSeconds: 0, imported: false };
   let overlayMade = false;
   try {
     if (rootVolume !== undefined && definition.rootDisk !== undefined && image !== undefined) {
@@ -62,7 +62,7 @@ export async function createDomain(run: Run, raw: PropertyMap): Promise<Outcome>
     if (definition.autostart) await run.provider.client.domainSetAutostart(ref, true, withSignal(run));
     const booted = starts ? await bringUp(run, ref, inputs, mark) : undefined;
     return {
-      state,
+      state: { ...state, bootSeconds: booted?.seconds ?? 0 },
       facts: { ...healthyFacts(inputs, booted?.quiesceHook), pending: starts ? undefined : pending },
     };
   } catch (error) {
@@ -87,18 +87,18 @@ async function explainCreate(run: Run, error: unknown): Promise<unknown> {
   ).catch((explained: unknown) => explained);
 }
 
-/** Starts a machine, waits until it is ready, and notes that nothing is left to do. */
+/** Starts a machine, waits until it is ready, and notes that nothing is left to do. Measures a new root disk only. */
 export async function bringUp(
   run: Run,
   ref: DomainRef,
   inputs: DomainInputs,
   mark: DomainMark,
 ): Promise<Booted> {
-  await startGuest(run, ref);
-  const booted = await awaitBoot(run, ref, inputs, mark.pending === "boot");
+  const newRootDisk = mark.pending === "boot";
+  const booted = await boot(run, ref, inputs, newRootDisk);
   const { pending: _pending, previous: _previous, ...done } = mark;
   await writeMark(run, ref, done);
-  return booted;
+  return newRootDisk ? booted : { ...booted, seconds: undefined };
 }
 
 /**

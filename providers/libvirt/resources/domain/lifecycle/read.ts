@@ -87,6 +87,7 @@ async function importDomain(run: Run, reader: HostReader, id: string): Promise<R
     uuid: seen.ref.uuid,
     generation: mark?.generation ?? "",
     rootVolume: undefined,
+    bootSeconds: 0,
     imported: mark === undefined,
   };
   const observation = await observe(reader, seen, { state, inputs: undefined, quiesceHook: undefined });

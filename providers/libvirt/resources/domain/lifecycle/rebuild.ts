@@ -10,7 +10,7 @@ import { type DomainMark, domainMarkOf } from "../mark.ts";
 import { type Run, withSignal } from "../run.ts";
 import { type DomainState, healthyFacts } from "../state.ts";
 import type { VolumePlace } from "../xml/parse-devices.ts";
-import { awaitBoot, startGuest } from "./boot.ts";
+import { awaitBoot, boot, startGuest } from "./boot.ts";
 import { defineDomain, defineXml, writeMark } from "./define.ts";
 import { type Outcome, partialFailure, powerAfterFailure } from "./result.ts";
 import { powerOff, stopGuest } from "./stop.ts";
@@ -97,14 +97,21 @@ async function switchDisk(
     if (seen.seen.autostart !== change.definition.autostart) {
       await run.provider.client.domainSetAutostart(ref, change.definition.autostart, withSignal(run));
     }
-    const state: DomainState = { ...change.state, generation: mark.generation, rootVolume: fresh };
+    const state: DomainState = {
+      ...change.state,
+      generation: mark.generation,
+      rootVolume: fresh,
+      bootSeconds: 0,
+    };
     if (!change.plan.starts) {
       return { state, facts: { ...healthyFacts(change.inputs, seen.facts.quiesceHook), pending: "boot" } };
     }
-    await startGuest(run, ref);
-    const { quiesceHook } = await awaitBoot(run, ref, change.inputs, true);
+    const { quiesceHook, seconds } = await boot(run, ref, change.inputs, true);
     await finishRebuild(run, ref, mark, fresh);
-    return { state, facts: healthyFacts(change.inputs, quiesceHook ?? seen.facts.quiesceHook) };
+    return {
+      state: { ...state, bootSeconds: seconds ?? 0 },
+      facts: healthyFacts(change.inputs, quiesceHook ?? seen.facts.quiesceHook),
+    };
   } catch (error) {
     throw await rollBack(run, change, ref, mark, error);
   }
@@ -143,7 +150,12 @@ export async function rollBack(
   const current = mark.disks?.[0];
   if (run.call.signal.aborted || mark.previous === undefined) {
     const power = await powerAfterFailure(run, change.state.uuid, "running");
-    const state: DomainState = { ...change.state, generation: mark.generation, rootVolume: current };
+    const state: DomainState = {
+      ...change.state,
+      generation: mark.generation,
+      rootVolume: current,
+      bootSeconds: 0,
+    };
     const facts = { ...healthyFacts(change.inputs), power, pending: mark.pending };
     return partialFailure(run, change.inputs, { state, facts }, error);
   }

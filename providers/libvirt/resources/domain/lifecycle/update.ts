@@ -12,7 +12,7 @@ import type { DomainMark } from "../mark.ts";
 import type { DomainPlan } from "../plan/plan.ts";
 import { type Run, withSignal } from "../run.ts";
 import { type DomainState, healthyFacts } from "../state.ts";
-import { awaitBoot, type Booted, startGuest } from "./boot.ts";
+import { type Booted, boot, startGuest } from "./boot.ts";
 import { bringUp } from "./create.ts";
 import { defineDomain, defineXml, newMark, writeMark } from "./define.ts";
 import { applyLive } from "./live.ts";
@@ -85,7 +85,12 @@ function markOf(run: Run, change: Change, seen: Observation): DomainMark {
 
 function outcome(change: Change, mark: DomainMark, seen: Observation, booted?: Booted): Outcome {
   return {
-    state: { ...change.state, generation: mark.generation, rootVolume: seen.rootVolume },
+    state: {
+      ...change.state,
+      generation: mark.generation,
+      rootVolume: seen.rootVolume,
+      bootSeconds: booted?.seconds ?? change.state.bootSeconds,
+    },
     facts: {
       ...healthyFacts(change.inputs, booted?.quiesceHook ?? seen.facts.quiesceHook),
       pending: change.inputs.running === false ? mark.pending : undefined,
@@ -189,8 +194,7 @@ async function bringUpMarked(
 /** A new root disk whose run was killed: proves itself now, or the machine goes back to the old one. */
 async function prove(run: Run, change: Change, seen: Observation, mark: DomainMark): Promise<Outcome> {
   try {
-    await startGuest(run, seen.seen.ref);
-    const booted = await awaitBoot(run, seen.seen.ref, change.inputs, true);
+    const booted = await boot(run, seen.seen.ref, change.inputs, true);
     return await settleRebuild(run, change, seen, mark, booted);
   } catch (error) {
     throw await rollBack(run, change, seen.seen.ref, mark, error);
@@ -205,7 +209,9 @@ async function settleRebuild(
   booted: Booted,
 ): Promise<Outcome> {
   const done = await finishRebuild(run, seen.seen.ref, mark, seen.rootVolume);
-  return outcome(change, done, seen, booted);
+  const settled = outcome(change, done, seen, booted);
+  // What is recorded may be of the old disk.
+  return { ...settled, state: { ...settled.state, bootSeconds: booted.seconds ?? 0 } };
 }
 
 /** The machine is there, but not ready: recorded, so that the next run waits for it again. */
@@ -306,7 +312,8 @@ export async function recoverDomain(run: Run, change: Change): Promise<Outcome> 
   });
   const image = root === undefined || !plan.newRootDisk ? undefined : await requireImage(run, root);
   const ref = await defineDomain(run, { definition, uuid: change.state.uuid, mark, rootVolume });
-  const state: DomainState = { ...change.state, generation, rootVolume };
+  const bootSeconds = plan.newRootDisk ? 0 : change.state.bootSeconds;
+  const state: DomainState = { ...change.state, generation, rootVolume, bootSeconds };
   try {
     if (root !== undefined && rootVolume !== undefined) {
       if (image !== undefined) await createOverlay(run, rootVolume, root, image);
@@ -316,7 +323,10 @@ export async function recoverDomain(run: Run, change: Change): Promise<Outcome> 
     await run.provider.client.domainSetAutostart(ref, definition.autostart, withSignal(run));
     const booted = plan.starts ? await bringUp(run, ref, inputs, mark) : undefined;
     const pending = plan.starts ? undefined : mark.pending;
-    return { state, facts: { ...healthyFacts(inputs, booted?.quiesceHook), pending } };
+    return {
+      state: { ...state, bootSeconds: booted?.seconds ?? bootSeconds },
+      facts: { ...healthyFacts(inputs, booted?.quiesceHook), pending },
+    };
   } catch (error) {
     const power = await powerAfterFailure(run, change.state.uuid, "off");
     throw partialFailure(
