@@ -15,6 +15,7 @@ import type { DomainSnapshot, NetworkSnapshot, PoolSnapshot } from "../providers
 import { readCache } from "../providers/libvirt/host.ts";
 import { findMark } from "../providers/libvirt/ownership/index.ts";
 import { at, attribute, child, childrenOf, parseXml, textAt } from "../providers/libvirt/xml/index.ts";
+import { hostCpusOf, pinnedCpusOf } from "./host-cpus.ts";
 
 export interface HostQuery {
   readonly uri: string;
@@ -62,6 +63,7 @@ async function read(client: LibvirtClient, query: HostQuery): Promise<HostFacts>
   return {
     ...unknownHost("it is not read yet"),
     cpuVendor: { known: true, value: vendorOf(capabilities) },
+    cpus: hostCpusOf(parseXml(capabilities)),
     memoryMiB: { known: true, value: Math.floor(node.memoryKiB / 1024) },
     poolFreeMiB,
     networks: { known: true, value: [...nodes, ...interfacesOf(query.uri, networks)] },
@@ -94,7 +96,7 @@ function hostDomain(domain: DomainSnapshot, owner: string): HostDomain {
       const mac = attribute(child(device, "mac"), "address");
       return mac === undefined ? [] : [mac.toLowerCase()];
     }),
-    pinnedCpus: [],
+    pinnedCpus: pinnedCpusOf(definition),
   };
 }
 

@@ -9,8 +9,6 @@ export interface LabFacts {
   host: HostFacts;
   /** By `ImageRequest.key`. A missing entry: the image could not be resolved (see `why` there). */
   images: Record<string, ImageFact>;
-  /** What this stack decided before and keeps. */
-  held?: HeldFacts;
 }
 
 export interface ImageFact {
@@ -21,11 +19,6 @@ export interface ImageFact {
   /** Found by content, not by suffix. `missing` where there is no such file. */
   format: Known<"qcow2" | "raw" | "other" | "missing">;
   virtualSizeMiB: Known<number>;
-}
-
-export interface HeldFacts {
-  /** Host CPUs in use by node name, in the order of the vCPUs. */
-  cpuPins?: Record<string, number[]>;
 }
 
 export interface HostFacts {
@@ -75,7 +68,7 @@ export interface HostDomain {
   vcpus: number;
   /** MAC addresses of its interfaces. */
   macs: string[];
-  /** Host CPUs that it is pinned to. Empty: not pinned. */
+  /** Host CPUs that its vCPUs are pinned to by its definition, in the order of the vCPUs. Empty: not pinned. */
   pinnedCpus: number[];
 }
 

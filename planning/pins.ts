@@ -20,17 +20,18 @@ export interface PinResult {
  * where none does, the lowest free CPUs of the host.
  *
  * @param taken Host CPUs that other machines of the host are pinned to.
+ * @param held Host CPUs of each machine now, in the order of its vCPUs.
  */
 export function allocatePins(
   cpus: readonly HostCpu[],
   taken: ReadonlySet<number>,
   requests: readonly PinRequest[],
-  held: Readonly<Record<string, readonly number[]>>,
+  held: ReadonlyMap<string, readonly number[]>,
 ): PinResult {
   const free = new Map(cpus.filter((cpu) => !taken.has(cpu.id)).map((cpu) => [cpu.id, cpu.numaNode]));
   const pins = new Map<string, number[]>();
   for (const { name, vcpus } of requests) {
-    const kept = held[name];
+    const kept = held.get(name);
     if (kept === undefined || kept.length !== vcpus || !kept.every((id) => free.has(id))) continue;
     if (new Set(kept).size !== vcpus) continue;
     pins.set(name, [...kept]);

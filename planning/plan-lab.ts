@@ -8,7 +8,7 @@ import {
   type MachineSpec,
   planMachine,
 } from "./domains.ts";
-import type { LabFacts } from "./facts.ts";
+import type { HostDomain, LabFacts } from "./facts.ts";
 import { computePath, Findings, HPC } from "./findings.ts";
 import { checkHost } from "./host-checks.ts";
 import { imageKey, planImages } from "./images.ts";
@@ -190,14 +190,17 @@ function pinsOf(
     findings.error("pinning-unknown", path, text, "Make the host reachable, or set cpu_pinning to false.");
     return new Map();
   }
-  const own = new Set(specs.map((spec) => spec.name));
-  const foreign = domains.value.filter((domain) => !own.has(domain.name) && domain.running);
-  const taken = new Set(foreign.flatMap((domain) => domain.pinnedCpus));
+  const planned = new Set(specs.map((spec) => spec.name));
+  const isOurs = (domain: HostDomain) => domain.owned && planned.has(domain.name);
+  // A machine of this stack that goes keeps its CPUs until it is gone, which is after the new ones were made.
+  const others = domains.value.filter((domain) => !isOurs(domain));
+  const taken = new Set(others.flatMap((domain) => domain.pinnedCpus));
+  const held = new Map(domains.value.filter(isOurs).map((domain) => [domain.name, domain.pinnedCpus]));
   // A machine that is off needs no CPUs of its own.
   const requests = specs
     .filter((spec) => spec.running)
     .map((spec) => ({ name: spec.name, vcpus: spec.size.cpuCores }));
-  const { pins, failed } = allocatePins(cpus.value, taken, requests, facts.held?.cpuPins ?? {});
+  const { pins, failed } = allocatePins(cpus.value, taken, requests, held);
   if (failed.length > 0) {
     const wanted = requests.reduce((sum, request) => sum + request.vcpus, 0);
     const free = cpus.value.filter((cpu) => !taken.has(cpu.id)).length;

@@ -37,7 +37,7 @@ const performanceSchema = z.strictObject({
   }),
   cpu_pinning: key(z.boolean().default(false), {
     text: "Pin every virtual CPU to a host CPU of its own, chosen over all machines of the host. Too few CPUs is an error.",
-    effect: "restart",
+    effect: "live",
   }),
   memory_backing: key(z.enum(["default", "hugepages", "memfd"]).default("default"), {
     text: "default: ordinary memory. memfd: shared memory. hugepages: same as enable_hugepages true.",
