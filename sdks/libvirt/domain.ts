@@ -262,7 +262,7 @@ export interface DomainArgs {
      */
     running?: pulumi.Input<boolean | undefined>;
     /**
-     * SMBIOS system serial. `ds=nocloud;h=NAME;i=ID` gives cloud-init its host name and instance id without a seed of its own. Example: `"ds=nocloud;h=lab-compute-01;i=1"`. Change: restart.
+     * SMBIOS system serial. `ds=nocloud;h=NAME;i=ID` gives cloud-init its host name and instance id without a seed of its own. Example: `"ds=nocloud;h=lab-compute-01;i=1"`. Change: rebuild when the instance id changes on a domain with a root disk (a new instance of cloud-init sets up a new root disk); restart otherwise.
      */
     smbiosSerial?: pulumi.Input<string | undefined>;
     /**

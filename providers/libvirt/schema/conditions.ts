@@ -25,6 +25,17 @@ const isReadOnly = (disk: PropertyMap): boolean => disk.readOnly === true || isC
 
 const hasRootDisk = (inputs: PropertyMap): boolean => isObject(inputs.rootDisk);
 
+/** cloud-init's instance id in a serial number for its NoCloud source. */
+function instanceOf(serial: PropertyValue | undefined): string | undefined {
+  if (typeof serial !== "string" || !serial.startsWith("ds=nocloud")) return undefined;
+  return /;i=([^;]*)/.exec(serial)?.[1];
+}
+
+function otherInstance({ before, after }: ChangeFacts): boolean {
+  const [old, present] = [instanceOf(before), instanceOf(after)];
+  return old !== undefined && present !== undefined && old !== present;
+}
+
 function compareNumbers(facts: ChangeFacts, test: (before: number, after: number) => boolean): boolean {
   const before = numberOf(facts.before);
   const after = numberOf(facts.after);
@@ -55,6 +66,7 @@ export const conditions: Readonly<Record<Condition, (facts: ChangeFacts) => bool
   addedDisk: (facts) => conditions.added(facts) && !isCdrom(facts.itemAfter),
   seed: (facts) => (isSeed(facts.itemAfter) || isSeed(facts.itemBefore)) && hasRootDisk(facts.news),
   sameAccess: (facts) => isReadOnly(facts.itemBefore) === isReadOnly(facts.itemAfter),
+  instance: (facts) => otherInstance(facts) && hasRootDisk(facts.news),
   sameHost: (facts) =>
     typeof facts.before === "string" &&
     typeof facts.after === "string" &&

@@ -265,6 +265,13 @@ export const machine = {
     description:
       "SMBIOS system serial. `ds=nocloud;h=NAME;i=ID` gives cloud-init its host name and instance id without a seed of its own.",
     example: "ds=nocloud;h=lab-compute-01;i=1",
-    effect: "restart",
+    effect: [
+      {
+        when: "instance",
+        effect: "rebuild",
+        because: "a new instance of cloud-init sets up a new root disk",
+      },
+      { when: "otherwise", effect: "restart" },
+    ],
   },
 } satisfies Partial<FieldTable<DomainInputs>>;

@@ -195,6 +195,7 @@ const conditionTexts: Readonly<Record<string, string>> = {
   addedDisk: "for an added disk",
   seed: "for a seed of a domain with a root disk",
   sameAccess: "when the disk is read-only before and after, or neither",
+  instance: "when the instance id changes on a domain with a root disk",
   turnedOn: "when it is switched on",
   withinMaxVcpus: "when it grows up to maxVcpus",
   withinBalloon: "up to maxMemoryMiB and without host devices",

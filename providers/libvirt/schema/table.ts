@@ -21,6 +21,7 @@ export type Condition =
   | "addedDisk"
   | "seed"
   | "sameAccess"
+  | "instance"
   | "added"
   | "sameHost"
   | "otherwise";

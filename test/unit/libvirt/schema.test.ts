@@ -151,6 +151,17 @@ describe("changes", () => {
     expect(change(cdrom, { ...cdrom, volume: "other" })).toEqual([["disks[0].volume", "restart"]]);
   });
 
+  it("of the serial: another instance of cloud-init rebuilds a machine that has a root disk", () => {
+    const rootDisk = { pool: "p", image: "a", sizeMiB: 10 };
+    const change = (before: string, after: string, parts: object = { rootDisk }) =>
+      effect({ smbiosSerial: before, ...parts }, { smbiosSerial: after, ...parts }).map(([, what]) => what);
+    expect(change("ds=nocloud;h=node;i=1", "ds=nocloud;h=node;i=2")).toEqual(["rebuild"]);
+    expect(change("ds=nocloud;i=1;h=node", "ds=nocloud;i=1;h=other")).toEqual(["restart"]);
+    expect(change("ds=nocloud;h=node;i=1", "ds=nocloud;h=node;i=2", {})).toEqual(["restart"]);
+    expect(change("a", "ds=nocloud;h=node;i=2")).toEqual(["restart"]);
+    expect(change("i=1", "i=2")).toEqual(["restart"]);
+  });
+
   it("carry no value where any input is secret", () => {
     const olds = { name: "a", pool: "p", seed: { userData: new Secret("old"), metaData: "{}" } };
     const news = { name: "b", pool: "p", seed: { userData: new Secret("new"), metaData: "{}" } };
