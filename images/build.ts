@@ -16,11 +16,12 @@ import {
 } from "node:fs/promises";
 import path from "node:path";
 import { writeDisk } from "./disk.ts";
-import { filesDigest, type GuestFile, guestFiles, imagesDirectory } from "./guest.ts";
+import { filesDigest, guestFiles, imagesDirectory } from "./guest.ts";
 import { acquireLock } from "./lock.ts";
-import { type AptSource, hostMirror, sourceLines } from "./mirror.ts";
+import { hostMirror, type Mirror, sourceLines } from "./mirror.ts";
 import { type Progress, run, stderrProgress } from "./process.ts";
 import { canonicalRecipe, imagePath, manifestPath, type Recipe, recipeId, recipeProblems } from "./recipe.ts";
+import { writeTar } from "./tar.ts";
 
 /** Result of a build, printed as one JSON line. */
 export interface BuiltImage {
@@ -102,31 +103,14 @@ async function checkSpace(directory: string): Promise<void> {
   );
 }
 
-async function readSources(): Promise<{ distribution: string; sources: AptSource[] }> {
+/** The package mirror that images are built from: the host's own. */
+export async function builderMirror(): Promise<Mirror> {
   const text = (file: string) => readFile(file, "utf8").catch(() => "");
   const distribution = /^ID="?([a-z]+)"?$/m.exec(await text("/etc/os-release"))?.[1] ?? "";
   const parts = await readdir("/etc/apt/sources.list.d").catch(() => [] as string[]);
   const names = ["/etc/apt/sources.list", ...parts.sort().map((name) => `/etc/apt/sources.list.d/${name}`)];
-  return {
-    distribution,
-    sources: await Promise.all(names.map(async (name) => ({ name, text: await text(name) }))),
-  };
-}
-
-/** A tar archive with the files, owned by root, independent of the checkout's owners and bits. */
-async function writeTar(work: string, name: string, files: readonly GuestFile[]): Promise<void> {
-  const stage = path.join(work, `${name}.stage`);
-  await mkdir(stage);
-  for (const file of files) {
-    const target = path.join(stage, file.path);
-    await mkdir(path.dirname(target), { recursive: true, mode: 0o755 });
-    await writeFile(target, file.content);
-    await chmod(target, file.mode);
-  }
-  const list = path.join(work, `${name}.list`);
-  await writeFile(list, files.map((file) => `${file.path.slice(1)}\0`).join(""));
-  const owner = ["--owner=0", "--group=0", "--numeric-owner", "--mtime=@0", "--no-recursion"];
-  await run("tar", ["-C", stage, ...owner, "-cf", path.join(work, name), "--null", "-T", list]);
+  const sources = await Promise.all(names.map(async (name) => ({ name, text: await text(name) })));
+  return hostMirror(distribution, sources);
 }
 
 const shellQuote = (text: string): string => `'${text.replaceAll("'", "'\\''")}'`;
@@ -177,7 +161,6 @@ const leanPackages = [
 
 async function installTree(build: Build, keyring: string, environment: NodeJS.ProcessEnv): Promise<void> {
   const { recipe, work, progress } = build;
-  const { distribution, sources } = await readSources();
   const hook = (name: string) => `sh ${shellQuote(path.join(work, name))} "$1" ${shellQuote(work)}`;
   const args = [
     `--mode=${process.geteuid?.() === 0 ? "root" : "unshare"}`,
@@ -190,7 +173,7 @@ async function installTree(build: Build, keyring: string, environment: NodeJS.Pr
     `--customize-hook=${hook("customize.sh")}`,
     recipe.suite,
     path.join(work, "tree"),
-    ...sourceLines(hostMirror(distribution, sources), recipe.suite),
+    ...sourceLines(await builderMirror(), recipe.suite),
   ];
   const onLine = (line: string) => {
     const text = /^I: (.*)$/.exec(line)?.[1];

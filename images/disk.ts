@@ -6,7 +6,7 @@ import { type Progress, run } from "./process.ts";
 import type { Recipe } from "./recipe.ts";
 
 export interface DiskInputs {
-  readonly recipe: Recipe;
+  readonly recipe: Pick<Recipe, "kernelArguments" | "sizeMiB">;
   readonly id: string;
   /** Directory with `tree`, `vmlinuz`, `initrd` and `systemd-boot`. */
   readonly work: string;

@@ -1,9 +1,10 @@
 import { createHash } from "node:crypto";
 import { createWriteStream, existsSync, statSync } from "node:fs";
-import { mkdir, rename, rm } from "node:fs/promises";
+import { mkdir, open, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { Readable, Transform } from "node:stream";
 import { pipeline } from "node:stream/promises";
+import { recognise, recogniseBytes } from "../providers/libvirt/volume-format/index.ts";
 import { stderrProgress } from "./process.ts";
 
 export interface FetchOptions {
@@ -24,7 +25,7 @@ export interface FetchedImage {
 /**
  * Downloads a user's cloud image, in bounded memory. A file that is there was verified when it came.
  *
- * @throws Error where the server refuses or the content is another than declared; nothing is left behind then.
+ * @throws Error where the server refuses, or the content is another than declared or no qcow2 image; nothing is left behind then.
  */
 export async function fetchImage(options: FetchOptions): Promise<FetchedImage> {
   const path = join(options.folder, `${options.sha256}.qcow2`);
@@ -62,10 +63,27 @@ async function download(options: FetchOptions, path: string): Promise<void> {
         `The image ${url} is not the declared one: its SHA-256 is ${found}, declared is ${sha256}. Check where it comes from, then correct "image.sha256".`,
       );
     }
+    await checkFormat(url, partial);
     await rename(partial, path);
   } finally {
     progress.stop();
     await rm(partial, { force: true });
+  }
+}
+
+async function checkFormat(url: string, path: string): Promise<void> {
+  const file = await open(path);
+  try {
+    const { size } = await file.stat();
+    const { buffer, bytesRead } = await file.read(Buffer.alloc(Math.min(size, recogniseBytes)), 0);
+    const found = recognise(buffer.subarray(0, bytesRead), size);
+    if (found.format === "qcow2") return;
+    const what = found.format === "refused" ? found.reason : `it is ${found.content}`;
+    throw new Error(
+      `The image ${url} is not a qcow2 image: ${what}. Name a qcow2 image, or download it, convert it with "qemu-img convert -O qcow2", and use "image.path".`,
+    );
+  } finally {
+    await file.close();
   }
 }
 

@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import { join } from "node:path";
 import type { ImageBuild } from "../components/hpc-cluster/index.ts";
+import { cloudGuestId, guestDiskPath } from "../images/cloud-guest.ts";
 import { guestDigest } from "../images/guest.ts";
 import {
   canonicalRecipe,
@@ -51,16 +52,22 @@ export async function resolveImages(
         facts[request.key] = await fileFact(request.path, request.sha256, cache);
         break;
       case "url": {
-        facts[request.key] = {
-          path: join(folder, `${request.sha256}.qcow2`),
-          identity: { sha256: request.sha256 },
-          format: { known: false, why: "it is not downloaded yet" },
-          virtualSizeMiB: { known: false, why: "it is not downloaded yet" },
-        };
+        facts[request.key] = await downloadFact(folder, request.sha256, cache);
         builds[request.key] = {
           arguments: ["fetch", "--url", request.url, "--sha256", request.sha256],
           identity: request.sha256,
         };
+        break;
+      }
+      case "guest": {
+        const id = await heldGuest(name, request);
+        facts[request.key] = {
+          path: guestDiskPath(folder, id),
+          identity: { id },
+          format: { known: true, value: "raw" },
+          virtualSizeMiB: { known: true, value: 1 },
+        };
+        builds[request.key] = { arguments: ["guest", "--id", id], identity: id };
         break;
       }
     }
@@ -68,13 +75,30 @@ export async function resolveImages(
   return { facts, builds };
 }
 
+/** What is known of an image by URL; its file is verified when it comes. */
+async function downloadFact(folder: string, sha256: string, cache: string): Promise<ImageFact> {
+  const fact = await fileFact(join(folder, `${sha256}.qcow2`), sha256, cache);
+  const there = fact.format.known && fact.format.value !== "missing";
+  const unknown = { known: false, why: "it is not downloaded yet" } as const;
+  return there ? fact : { ...fact, format: unknown, virtualSizeMiB: unknown };
+}
+
+/** Name of what is kept for exactly these wishes. */
+function wishes(request: ImageRequest & { kind: "golden" | "guest" }): string {
+  const asked = { packages: request.packages, files: request.files, revision: request.revision };
+  return createHash("sha256").update(JSON.stringify(asked)).digest("hex").slice(0, 12);
+}
+
+/** The guest software in use on cloud images: that of the release which first served these wishes. */
+function heldGuest(name: string, request: ImageRequest & { kind: "guest" }): Promise<string> {
+  return held(`${name}-guest-${wishes(request)}`, cloudGuestId(), String);
+}
+
 /**
  * The recipe in use. A new release of hyperlab proposes another one, which takes effect only when the person changes
  * packages, files or the revision of the image: the name of what is kept is made of exactly these.
  */
 async function heldRecipe(name: string, request: ImageRequest & { kind: "golden" }): Promise<Recipe> {
-  const asked = { packages: request.packages, files: request.files, revision: request.revision };
-  const key = createHash("sha256").update(JSON.stringify(asked)).digest("hex").slice(0, 12);
   const proposal = slurmRecipe(guestDigest(), {
     packages: request.packages,
     files: [
@@ -86,6 +110,6 @@ async function heldRecipe(name: string, request: ImageRequest & { kind: "golden"
       { path: "/etc/hyperlab/image-revision", content: `${request.revision}\n` },
     ],
   });
-  const kept = await held(`${name}-recipe-${key}`, canonicalRecipe(proposal), String);
+  const kept = await held(`${name}-recipe-${wishes(request)}`, canonicalRecipe(proposal), String);
   return parseRecipe(kept);
 }

@@ -12,6 +12,9 @@ import { slurmTiming } from "./slurm/timing.ts";
 /** Serial number by which the controller finds its state disk. */
 export const STATE_SERIAL = "hyperlab-state";
 
+/** Serial number by which a cloud image finds the disk with the guest software. */
+export const GUEST_SERIAL = "hyperlab-guest";
+
 /** What all machines of a cluster share. */
 export interface ClusterContext {
   config: HpcConfig;
@@ -20,6 +23,8 @@ export interface ClusterContext {
   cpu: CpuContext;
   network: ResolvedNetwork;
   images: ReadonlyMap<string, ImagePlan>;
+  /** Name of the volume with the guest software; only where a machine's image lacks it. */
+  guestVolume?: string;
   pool: string;
   stateVolume: string;
 }
@@ -41,7 +46,7 @@ export interface MachineSpec {
 
 export function planMachine(context: ClusterContext, spec: MachineSpec, findings: Findings): NodePlan {
   const key = imageKey(context.config, spec.size);
-  const id = instanceId(spec.name, generationOf(context.config, context.facts.images[key]));
+  const id = instanceId(spec.name, generationOf(context.config, key, context.facts.images));
   return {
     name: spec.name,
     role: spec.role,
@@ -88,10 +93,7 @@ function domain(
       image: context.images.get(image)?.volume ?? "",
       sizeMiB: spec.size.diskGb * 1024,
     },
-    disks:
-      spec.role === "controller"
-        ? [{ pool: context.pool, volume: context.stateVolume, target: "vdb", serial: STATE_SERIAL }]
-        : [],
+    disks: disks(context, spec.role, golden),
     interfaces: [networkInterface(context.network, spec)],
     autostart: spec.running,
     running: spec.running,
@@ -110,6 +112,17 @@ function domain(
     // Compute nodes do not get ready without their controller: it goes alone.
     maxUnavailable: spec.role === "controller" ? 1 : config.rollout.maxUnavailable,
   };
+}
+
+/** Every disk but root and seed. */
+function disks(context: ClusterContext, role: NodeRole, golden: boolean): DomainPlan["disks"] {
+  const { pool, stateVolume, guestVolume } = context;
+  const state = { pool, volume: stateVolume, target: "vdb", serial: STATE_SERIAL };
+  const guest =
+    golden || guestVolume === undefined
+      ? []
+      : [{ pool, volume: guestVolume, target: "vdy", serial: GUEST_SERIAL, readOnly: true }];
+  return [...(role === "controller" ? [state] : []), ...guest];
 }
 
 function networkInterface(network: ResolvedNetwork, spec: MachineSpec): DomainPlan["interfaces"][number] {

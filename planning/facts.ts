@@ -14,7 +14,7 @@ export interface LabFacts {
 export interface ImageFact {
   /** File on the machine that runs the engine. */
   path: string;
-  /** Identity: of a golden image its recipe and packages, of a file its SHA-256. */
+  /** Identity: of a golden image its recipe and packages, of guest software its release's files, of a file its SHA-256. */
   identity: { id: string } | { sha256: string };
   /** Found by content, not by suffix. `missing` where there is no such file. */
   format: Known<"qcow2" | "raw" | "other" | "missing">;
@@ -83,7 +83,16 @@ export type ImageRequest =
       revision: number;
     }
   | { key: string; kind: "file"; path: string; sha256?: string }
-  | { key: string; kind: "url"; url: string; sha256: string };
+  | { key: string; kind: "url"; url: string; sha256: string }
+  | {
+      key: string;
+      /** The disk with the guest software, which machines of a user's cloud image take it from. */
+      kind: "guest";
+      /** The person asks for the present software by changing one of these. */
+      packages: string[];
+      files: { path: string; content: string; mode: string }[];
+      revision: number;
+    };
 
 /** Facts where nothing could be probed; every check that needs the host is then "unknown". */
 export function unknownHost(why: string): HostFacts {

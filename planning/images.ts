@@ -2,10 +2,15 @@ import type { HpcConfig, ImageConfig, LabConfig, NodeSizeConfig } from "../confi
 import type { ImageFact, ImageRequest } from "./facts.ts";
 import { type Findings, HPC } from "./findings.ts";
 import { byText, digest } from "./names.ts";
-import type { ImagePlan } from "./plan.ts";
+import type { GuestSoftwarePlan, ImagePlan } from "./plan.ts";
 
 /** Key of the cluster's own image. */
 export const BASE = "base";
+
+/** Key of the disk with the guest software for cloud images. */
+export const GUEST = "guest";
+
+type MachineImage = Exclude<ImageRequest, { kind: "guest" }>;
 
 /** Key of the image of a node. The key of a node's own image depends on its path alone, so that no other moves it. */
 export function imageKey(config: HpcConfig, node: NodeSizeConfig): string {
@@ -15,31 +20,45 @@ export function imageKey(config: HpcConfig, node: NodeSizeConfig): string {
   return `image-${digest(node.baseImagePath, 8)}`;
 }
 
-/** The images that a configuration needs, ordered by key. The edge resolves each to an `ImageFact` before planning. */
+/**
+ * The images that a configuration needs, and the guest software where one of them lacks it, ordered by key. The edge
+ * resolves each to an `ImageFact` before planning.
+ */
 export function imageRequests(config: LabConfig): ImageRequest[] {
   const { hpc } = config;
   if (hpc === undefined) return [];
-  const requests = new Map<string, ImageRequest>();
+  const images = machineImages(hpc);
+  if (images.every((image) => image.kind === "golden")) return images;
+  return [...images, { key: GUEST, kind: "guest" as const, ...additions(hpc.image) }].sort(byKey);
+}
+
+const byKey = (a: ImageRequest, b: ImageRequest) => byText(a.key, b.key);
+
+function machineImages(hpc: HpcConfig): MachineImage[] {
+  const requests = new Map<string, MachineImage>();
   for (const node of [hpc.controller, ...hpc.computeNodes.nodes]) {
     const key = imageKey(hpc, node);
     if (requests.has(key)) continue;
     const own = key === BASE ? undefined : node.baseImagePath;
     requests.set(key, own === undefined ? baseRequest(hpc.image) : { key, kind: "file", path: own });
   }
-  return [...requests.values()].sort((a, b) => byText(a.key, b.key));
+  return [...requests.values()].sort(byKey);
 }
 
-function baseRequest(image: ImageConfig): ImageRequest {
+/** What the cluster file adds to an image, in an order that does not matter in the file. */
+function additions(image: ImageConfig) {
+  return {
+    packages: [...new Set(image.packages)].sort(byText),
+    files: [...image.files].sort((a, b) => byText(a.path, b.path)),
+    revision: image.revision,
+  };
+}
+
+function baseRequest(image: ImageConfig): MachineImage {
   const { source } = image;
   switch (source.kind) {
     case "golden":
-      return {
-        key: BASE,
-        kind: "golden",
-        packages: [...new Set(image.packages)].sort(byText),
-        files: [...image.files].sort((a, b) => byText(a.path, b.path)),
-        revision: image.revision,
-      };
+      return { key: BASE, kind: "golden", ...additions(image) };
     case "file":
       return {
         key: BASE,
@@ -56,15 +75,26 @@ function baseRequest(image: ImageConfig): ImageRequest {
   }
 }
 
+/** Whether the image of that key is built by hyperlab and has the guest software. */
+const isGolden = (config: HpcConfig, key: string): boolean =>
+  key === BASE && config.image.source.kind === "golden";
+
 /** What changes when a machine of the image gets a new root disk. */
-export function generationOf(config: HpcConfig, fact: ImageFact | undefined): string {
+export function generationOf(
+  config: HpcConfig,
+  key: string,
+  facts: Readonly<Record<string, ImageFact>>,
+): string {
+  const identity = identityOf(facts[key]);
+  if (isGolden(config, key)) return identity;
+  // To a cloud image the guest software, packages and files come at first boot: others make a new instance.
+  const { packages, files, revision } = additions(config.image);
+  return `${identity} ${digest(JSON.stringify([identityOf(facts[GUEST]), packages, files, revision]))}`;
+}
+
+function identityOf(fact: ImageFact | undefined): string {
   if (fact === undefined) return "unresolved";
-  const identity = "id" in fact.identity ? fact.identity.id : fact.identity.sha256;
-  // On a user's cloud image packages, files and revision arrive by the seed at first boot: they make a new instance.
-  const { source, packages, files, revision } = config.image;
-  if (source.kind === "golden") return identity;
-  const extra = packages.length === 0 && files.length === 0 && revision === 1;
-  return extra ? identity : `${identity} ${digest(JSON.stringify([packages, files, revision]))}`;
+  return "id" in fact.identity ? fact.identity.id : fact.identity.sha256;
 }
 
 /** Volumes of the images, with the checks of their files. */
@@ -73,8 +103,7 @@ export function planImages(
   facts: Readonly<Record<string, ImageFact>>,
   findings: Findings,
 ): ImagePlan[] {
-  const requests = imageRequests({ name: "", description: "", hpc: config });
-  return requests.flatMap((request) => {
+  return machineImages(config).flatMap((request) => {
     const path = pathOf(config, request);
     const fact = facts[request.key];
     if (fact === undefined) {
@@ -87,17 +116,39 @@ export function planImages(
       return [];
     }
     checkImage(config, request, fact, path, findings);
-    const golden = request.kind === "golden";
+    const golden = isGolden(config, request.key);
     const volume = `${config.name}-${request.key}-${volumeTag(fact)}.qcow2`;
     return [{ key: request.key, volume, source: { path: fact.path, ...fact.identity }, golden }];
   });
+}
+
+/** The disk with the guest software, where a machine's image lacks it. */
+export function planGuestSoftware(
+  config: HpcConfig,
+  facts: Readonly<Record<string, ImageFact>>,
+  findings: Findings,
+): GuestSoftwarePlan | undefined {
+  const request = imageRequests({ name: "", description: "", hpc: config }).find(
+    ({ kind }) => kind === "guest",
+  );
+  if (request === undefined) return undefined;
+  const fact = facts[GUEST];
+  if (fact === undefined) {
+    const text = "the guest software for cloud images could not be resolved";
+    findings.error("guest-software-unresolved", `${HPC}.image`, text, "Install hyperlab again.");
+    return undefined;
+  }
+  return {
+    volume: `${config.name}-${GUEST}-${volumeTag(fact)}.iso`,
+    source: { path: fact.path, ...fact.identity },
+  };
 }
 
 function volumeTag(fact: ImageFact): string {
   return "sha256" in fact.identity ? fact.identity.sha256.slice(0, 12) : digest(fact.identity.id);
 }
 
-function pathOf(config: HpcConfig, request: ImageRequest): string {
+function pathOf(config: HpcConfig, request: MachineImage): string {
   if (request.key !== BASE) {
     const index = config.computeNodes.nodes.findIndex((node) => imageKey(config, node) === request.key);
     const node = config.computeNodes.nodes[index];
@@ -110,7 +161,7 @@ function pathOf(config: HpcConfig, request: ImageRequest): string {
 
 function checkImage(
   config: HpcConfig,
-  request: ImageRequest,
+  request: MachineImage,
   fact: ImageFact,
   path: string,
   findings: Findings,

@@ -11,7 +11,7 @@ import {
 import type { HostDomain, LabFacts } from "./facts.ts";
 import { computePath, Findings, HPC } from "./findings.ts";
 import { checkHost } from "./host-checks.ts";
-import { imageKey, planImages } from "./images.ts";
+import { imageKey, planGuestSoftware, planImages } from "./images.ts";
 import { byText, computeName, controllerName } from "./names.ts";
 import { resolveNetwork } from "./network.ts";
 import { allocatePins } from "./pins.ts";
@@ -59,6 +59,7 @@ function planHpc(
   checkCpu(cpu, findings);
   checkMemoryBacking(config, findings);
   const images = planImages(config, facts.images, findings);
+  const guestSoftware = planGuestSoftware(config, facts.images, findings);
   const names = storageNames(config);
   const context: ClusterContext = {
     config,
@@ -67,6 +68,7 @@ function planHpc(
     cpu,
     network,
     images: new Map(images.map((image) => [image.key, image])),
+    ...(guestSoftware === undefined ? {} : { guestVolume: guestSoftware.volume }),
     pool: names.pool,
     stateVolume: names.state,
   };
@@ -83,6 +85,7 @@ function planHpc(
     pool: { name: names.pool, path: config.host.poolPath ?? `/var/lib/libvirt/images/${names.pool}` },
     network: network.plan,
     images,
+    ...(guestSoftware === undefined ? {} : { guestSoftware }),
     seeds,
     stateVolume: {
       inputs: { name: names.state, pool: names.pool, format: "qcow2", sizeMiB: config.stateDiskGb * 1024 },

@@ -27,6 +27,8 @@ export interface HpcClusterPlan {
   network: NetworkPlan;
   /** One per distinct image that a node uses, ordered by key. */
   images: ImagePlan[];
+  /** Only where a machine's image lacks the guest software. */
+  guestSoftware?: GuestSoftwarePlan;
   /** One per role; on an existing network one per node, because the static address is in it. Ordered by name. */
   seeds: SeedPlan[];
   stateVolume: StateVolumePlan;
@@ -85,6 +87,14 @@ export interface ImagePlan {
   golden: boolean;
 }
 
+/** A read-only disk with the guest software, which all machines of cloud images share. */
+export interface GuestSoftwarePlan {
+  /** Name of the volume in the pool. Carries the identity, so that old and new software exist side by side. */
+  volume: string;
+  /** Content, as the provider's `Volume` takes it. */
+  source: { path: string; id: string } | { path: string; sha256: string };
+}
+
 export interface SeedPlan {
   /** Stable name of the resource: `<cluster>-seed-<role>`, or `<cluster>-seed-<node>` on an existing network. */
   name: string;
@@ -96,7 +106,7 @@ export interface SeedPlan {
   packages: string[];
   /** Files of the cluster file's `image.files`; only with a user's cloud image. */
   files: { path: string; content: string; mode: string }[];
-  /** The image lacks the guest programs: the seed brings them. */
+  /** The image lacks the guest software: the seed takes it from its disk (`HpcClusterPlan.guestSoftware`). */
   bootstrap: boolean;
   /** NoCloud network configuration, version 2; only on an existing network. */
   networkConfig?: string;

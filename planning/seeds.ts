@@ -9,7 +9,7 @@ export interface SeedUser {
   role: NodeRole;
   address: number;
   mac: string;
-  /** Whether the machine's image has the guest programs. */
+  /** Whether the machine's image has the guest software. */
   golden: boolean;
 }
 

@@ -39,7 +39,7 @@ const sourceFolders = JSON.parse(readFileSync(join(root, "tsconfig.json"), "utf8
   (entry) => !entry.includes("*") && entry !== "test",
 );
 /** What code reads at run time and tsc does not copy: a folder or a file, taken over with its mode. */
-const assets = ["images/guest", "images/hooks", "providers/*/schema.json"];
+const assets = ["images/cloud-guest", "images/guest", "images/hooks", "providers/*/schema.json"];
 /** Optional native parts of ssh2, which falls back to JavaScript without them. */
 const nativeOptional = ["cpu-features", "*.node"];
 

@@ -20,8 +20,8 @@ export interface HpcClusterArgs {
   readonly secret: pulumi.Input<string>;
 
   /**
-   * Files to build or download before the volume of an image is uploaded, by the key of the plan's image. An image without an entry
-   * must exist as a file.
+   * Files to build or download before the volume of an image is uploaded, by the key of the plan's image; the
+   * plan's guest software has the key `guest`. What has no entry must exist as a file.
    *
    * @default no builds
    */

@@ -1,5 +1,6 @@
 import * as libvirt from "@pulumi/libvirt";
 import * as pulumi from "@pulumi/pulumi";
+import { GUEST_SERIAL } from "../../planning/domains.ts";
 import type { HpcClusterPlan, NodePlan } from "../../planning/plan.ts";
 import type { ClusterStorage } from "./storage.ts";
 
@@ -27,6 +28,8 @@ export function createMachine(
       `The plan of ${node.name} names seed ${node.seed} and image ${node.image}, which it does not hold.`,
     );
   }
+  const { guestSoftware } = storage;
+  const guest = node.domain.disks.some((disk) => disk.serial === GUEST_SERIAL) ? guestSoftware : undefined;
   return new libvirt.Domain(
     node.name,
     {
@@ -36,6 +39,6 @@ export function createMachine(
         { pool: node.domain.rootDisk.pool, volume: seed.name, target: "vdz", seed: true },
       ],
     },
-    pulumi.mergeOptions(opts, { dependsOn: [seed, image] }),
+    pulumi.mergeOptions(opts, { dependsOn: [seed, image, ...(guest === undefined ? [] : [guest])] }),
   );
 }

@@ -5,7 +5,7 @@ import { local } from "@pulumi/command";
 import * as libvirt from "@pulumi/libvirt";
 import * as pulumi from "@pulumi/pulumi";
 import { renderSeed } from "../../planning/cloud-init/index.ts";
-import type { HpcClusterPlan, SeedPlan } from "../../planning/plan.ts";
+import type { HpcClusterPlan, ImagePlan, SeedPlan } from "../../planning/plan.ts";
 import type { ImageBuild } from "./args.ts";
 
 /** Volumes that outlive a machine or that several machines share. */
@@ -13,6 +13,8 @@ export interface ClusterStorage {
   readonly pool: libvirt.Pool;
   /** By the plan's image key. */
   readonly images: ReadonlyMap<string, libvirt.Volume>;
+  /** The disk with the guest software; only where a machine's image lacks it. */
+  readonly guestSoftware?: libvirt.Volume;
   /** By the plan's seed name. */
   readonly seeds: ReadonlyMap<string, libvirt.Volume>;
   readonly state: libvirt.Volume;
@@ -24,7 +26,7 @@ export interface SeedKeys {
   readonly clusterPublicKey: pulumi.Output<string>;
 }
 
-/** Pool, images, seeds and the state volume of a cluster. */
+/** Pool, images, guest software, seeds and the state volume of a cluster. */
 export function createStorage(
   name: string,
   plan: HpcClusterPlan,
@@ -34,16 +36,19 @@ export function createStorage(
 ): ClusterStorage {
   const pool = new libvirt.Pool(`${name}-pool`, plan.pool, opts);
   const inPool = pulumi.mergeOptions(opts, { dependsOn: [pool] });
-  const images = plan.images.map((image): [string, libvirt.Volume] => {
-    const build = builds[image.key];
-    const built = build === undefined ? [] : [buildImage(`${name}-${image.key}-build`, build, opts)];
-    const volume = new libvirt.Volume(
-      `${name}-${image.key}`,
-      { name: image.volume, pool: plan.pool.name, source: image.source },
+  const fromFile = (key: string, file: Pick<ImagePlan, "volume" | "source">): libvirt.Volume => {
+    const build = builds[key];
+    const built = build === undefined ? [] : [buildImage(`${name}-${key}-build`, build, opts)];
+    return new libvirt.Volume(
+      `${name}-${key}`,
+      { name: file.volume, pool: plan.pool.name, source: file.source },
       pulumi.mergeOptions(inPool, { dependsOn: built }),
     );
-    return [image.key, volume];
-  });
+  };
+  const images = plan.images.map((image): [string, libvirt.Volume] => [
+    image.key,
+    fromFile(image.key, image),
+  ]);
   const seeds = plan.seeds.map((seed): [string, libvirt.Volume] => [
     seed.name,
     createSeed(seed, plan, keys, inPool),
@@ -53,7 +58,9 @@ export function createStorage(
     plan.stateVolume.inputs,
     pulumi.mergeOptions(inPool, { protect: plan.stateVolume.protect }),
   );
-  return { pool, images: new Map(images), seeds: new Map(seeds), state };
+  const guest =
+    plan.guestSoftware === undefined ? {} : { guestSoftware: fromFile("guest", plan.guestSoftware) };
+  return { pool, images: new Map(images), ...guest, seeds: new Map(seeds), state };
 }
 
 /** The build is keyed by the image's identity; a file that exists is left as it is. */

@@ -1,1 +1,1 @@
-export { type Bootstrap, type BootstrapFile, renderSeed, type SeedContent, type SeedKeys } from "./seed.ts";
+export { renderSeed, type SeedContent, type SeedKeys } from "./seed.ts";

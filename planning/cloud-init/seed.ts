@@ -1,3 +1,4 @@
+import { GUEST_SERIAL } from "../domains.ts";
 import type { HpcClusterPlan, SeedPlan } from "../plan.ts";
 
 /** Public keys that a seed carries. */
@@ -8,23 +9,6 @@ export interface SeedKeys {
   clusterPublicKey: string;
 }
 
-/** A file that a user's cloud image lacks. */
-export interface BootstrapFile {
-  /** Absolute path in the guest. */
-  path: string;
-  content: string;
-  /** Octal, for example `0755`. */
-  mode: string;
-}
-
-/** What makes a user's cloud image a machine of the lab; the image builder knows it. */
-export interface Bootstrap {
-  packages: readonly string[];
-  files: readonly BootstrapFile[];
-  /** Commands after packages and files, each as a list of arguments. */
-  commands: readonly (readonly string[])[];
-}
-
 /** Content of a seed, as the provider's `Volume` takes it. */
 export interface SeedContent {
   userData: string;
@@ -32,42 +16,31 @@ export interface SeedContent {
   networkConfig?: string;
 }
 
-const ADMINISTRATION = {
-  name: "hyperlab",
-  gecos: "hyperlab administration",
-  shell: "/bin/bash",
-  lock_passwd: true,
-  sudo: "ALL=(ALL) NOPASSWD:ALL",
-} as const;
+/**
+ * Unpacks the guest software from its disk, before cloud-init writes files, so that those of the cluster file win, and
+ * before it sets up accounts, so that they get their fixed ids. Not once per boot but once per instance.
+ */
+const UNPACK = `set -e
+disk=/dev/disk/by-id/virtio-${GUEST_SERIAL}
+udevadm settle --timeout=60 --exit-if-exists=$disk
+mkdir -p /run/hyperlab/guest
+mount -t iso9660 -o ro $disk /run/hyperlab/guest
+tar -C / --no-same-owner --keep-directory-symlink -xf /run/hyperlab/guest/guest.tar
+umount /run/hyperlab/guest
+systemctl daemon-reload
+/usr/lib/hyperlab/bootstrap accounts
+`;
 
 /**
  * The NoCloud seed of a role. It holds no secret, and nothing that differs between its machines: name and instance id
  * come from the SMBIOS serial, addresses from DHCP. The same plan and keys always give the same bytes.
- *
- * @param bootstrap Needed where `seed.bootstrap` is set.
- * @throws Error where it is needed and absent.
  */
-export function renderSeed(
-  plan: HpcClusterPlan,
-  seed: SeedPlan,
-  keys: SeedKeys,
-  bootstrap?: Bootstrap,
-): SeedContent {
-  if (seed.bootstrap && bootstrap === undefined) {
-    throw new Error(
-      `The seed ${seed.name} serves a cloud image without the guest programs, and none were handed over; ` +
-        "this is an error of hyperlab, not of the cluster file.",
-    );
-  }
+export function renderSeed(plan: HpcClusterPlan, seed: SeedPlan, keys: SeedKeys): SeedContent {
   const document = {
-    // The golden image has the account; on a user's cloud image it is made here.
-    users: [
-      seed.bootstrap
-        ? { ...ADMINISTRATION, ssh_authorized_keys: [keys.loginPublicKey] }
-        : { name: ADMINISTRATION.name, ssh_authorized_keys: [keys.loginPublicKey] },
-    ],
-    write_files: [...roleFiles(plan, seed, keys), ...bootstrapFiles(seed, bootstrap)],
-    ...bootstrapSteps(seed, bootstrap),
+    ...(seed.bootstrap ? { bootcmd: [["cloud-init-per", "instance", "hyperlab", "sh", "-c", UNPACK]] } : {}),
+    users: [{ name: "hyperlab", ssh_authorized_keys: [keys.loginPublicKey] }],
+    write_files: [...roleFiles(plan, seed, keys), ...additions(seed)],
+    ...(seed.bootstrap ? BOOTSTRAP : {}),
   };
   return {
     userData: `#cloud-config\n${JSON.stringify(document, null, 2)}\n`,
@@ -75,6 +48,18 @@ export function renderSeed(
     ...(seed.networkConfig === undefined ? {} : { networkConfig: seed.networkConfig }),
   };
 }
+
+/** What the golden image says in its own configuration of cloud-init, and the start of what is installed. */
+const BOOTSTRAP = {
+  // No host key of its own: the program `identity` writes the one that is pinned, and starts sshd then.
+  ssh_deletekeys: true,
+  ssh_keys: {},
+  ssh_pwauth: false,
+  disable_root: false,
+  manage_etc_hosts: false,
+  preserve_hostname: false,
+  runcmd: [["systemctl", "enable", "--now", "--no-block", "hyperlab-bootstrap.service"]],
+};
 
 function roleFiles(plan: HpcClusterPlan, seed: SeedPlan, keys: SeedKeys) {
   const facts = {
@@ -92,27 +77,10 @@ function roleFiles(plan: HpcClusterPlan, seed: SeedPlan, keys: SeedKeys) {
   ];
 }
 
-function bootstrapFiles(seed: SeedPlan, bootstrap: Bootstrap | undefined) {
-  if (!seed.bootstrap || bootstrap === undefined) return [];
-  return [...bootstrap.files, ...seed.files].map(({ path, content, mode }) => ({
-    path,
-    permissions: mode,
-    content,
-  }));
-}
-
-function bootstrapSteps(seed: SeedPlan, bootstrap: Bootstrap | undefined) {
-  if (!seed.bootstrap || bootstrap === undefined) return {};
-  return {
-    // The program `identity` writes the host key that is pinned, and starts sshd then.
-    ssh_deletekeys: true,
-    ssh_genkeytypes: [],
-    ssh_pwauth: false,
-    disable_root: false,
-    manage_etc_hosts: false,
-    preserve_hostname: false,
-    package_update: true,
-    packages: [...new Set([...bootstrap.packages, ...seed.packages])].sort(),
-    runcmd: bootstrap.commands,
-  };
+/** Files and packages of the cluster file; the golden image has them already. */
+function additions(seed: SeedPlan) {
+  const files = seed.files.map(({ path, content, mode }) => ({ path, permissions: mode, content }));
+  if (seed.packages.length === 0) return files;
+  const list = seed.packages.map((name) => `${name}\n`).join("");
+  return [...files, { path: "/etc/hyperlab/packages", permissions: "0644", content: list }];
 }

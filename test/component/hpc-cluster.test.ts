@@ -29,7 +29,7 @@ async function declare(
   preview: boolean,
   bootSeconds?: number,
 ): Promise<{ mocks: RecordingMocks; cluster: HpcCluster; plan: HpcClusterPlan }> {
-  const mocks = new RecordingMocks(bootSeconds);
+  const mocks = new RecordingMocks(bootSeconds === undefined ? {} : { bootSeconds });
   await pulumi.runtime.setMocks(mocks, "hyperlab", "test", preview);
   const plan = planOf(computeNodes);
   const identity = new StackIdentity("lab");

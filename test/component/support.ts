@@ -9,14 +9,21 @@ export interface Registered {
 
 const SECRET = "4dabf18193072939515e22adb298388d";
 
+/** What the stack's state holds already. */
+export interface Known {
+  /** What every machine took to boot; absent as in the state of an earlier version. */
+  readonly bootSeconds?: number;
+  /** What its stashes hold, by name. */
+  readonly kept?: Readonly<Record<string, unknown>>;
+}
+
 /** Records what components register and answers as the providers would. */
 export class RecordingMocks implements pulumi.runtime.Mocks {
   readonly registered: Registered[] = [];
-  readonly #bootSeconds: number | undefined;
+  readonly #known: Known;
 
-  /** @param bootSeconds What every machine took to boot; absent as in the state of an earlier version. */
-  constructor(bootSeconds?: number) {
-    this.#bootSeconds = bootSeconds;
+  constructor(known: Known = {}) {
+    this.#known = known;
   }
 
   newResource(args: pulumi.runtime.MockResourceArgs) {
@@ -25,15 +32,12 @@ export class RecordingMocks implements pulumi.runtime.Mocks {
   }
 
   #outputsOf(args: pulumi.runtime.MockResourceArgs): Record<string, unknown> {
+    const { bootSeconds, kept = {} } = this.#known;
     switch (args.type) {
       case "pulumi:index:Stash":
-        return { output: args.inputs.input };
+        return { output: args.name in kept ? kept[args.name] : args.inputs.input };
       case "libvirt:index:Domain":
-        return {
-          uuid: "00000000-0000-5000-8000-000000000001",
-          generation: "g1",
-          bootSeconds: this.#bootSeconds,
-        };
+        return { uuid: "00000000-0000-5000-8000-000000000001", generation: "g1", bootSeconds };
       case "command:remote:Command":
         return { stdout: JSON.stringify({ nodes: [], job: "" }), stderr: "" };
       default:

@@ -34,6 +34,10 @@ export interface GuestVmOptions {
   readonly diskGiB: number;
   /** A blank disk with serial `hyperlab-state`. */
   readonly stateDiskMiB?: number;
+  /** File of the disk with the guest software, serial `hyperlab-guest`. */
+  readonly guestDisk?: string;
+  /** Let the machine reach the host's own servers, at 10.0.2.2. */
+  readonly reachesHost?: boolean;
 }
 
 /** One virtual machine of plain QEMU, without libvirt, spoken to through its guest agent. Emulated, so it runs anywhere. */
@@ -81,10 +85,10 @@ export class GuestVm {
   }
 
   #arguments(firmware: string): string[] {
-    const { name, stateDiskMiB } = this.#options;
+    const { name, stateDiskMiB, guestDisk, reachesHost } = this.#options;
     const disk = (file: string, format: string, serial: string, more = "") => [
       "-drive",
-      `file=${this.#path(file)},if=none,id=${serial},format=${format}${more}`,
+      `file=${file},if=none,id=${serial},format=${format}${more}`,
       "-device",
       `virtio-blk-pci,drive=${serial},serial=${serial}`,
     ];
@@ -94,10 +98,16 @@ export class GuestVm {
       ...["-smbios", `type=1,serial=ds=nocloud;h=${name};i=instance-${this.#instance}`],
       ...["-drive", `if=pflash,format=raw,readonly=on,file=${firmware}`],
       ...["-drive", `if=pflash,format=raw,file=${this.#path("vars.fd")}`],
-      ...disk("root.qcow2", "qcow2", "root"),
-      ...disk("seed.iso", "raw", "seed", ",readonly=on"),
-      ...(stateDiskMiB === undefined ? [] : disk("state.raw", "raw", "hyperlab-state")),
-      ...["-netdev", "user,id=net,restrict=on", "-device", "virtio-net-pci,netdev=net"],
+      ...disk(this.#path("root.qcow2"), "qcow2", "root"),
+      ...disk(this.#path("seed.iso"), "raw", "seed", ",readonly=on"),
+      ...(stateDiskMiB === undefined ? [] : disk(this.#path("state.raw"), "raw", "hyperlab-state")),
+      ...(guestDisk === undefined ? [] : disk(guestDisk, "raw", "hyperlab-guest", ",readonly=on")),
+      ...[
+        "-netdev",
+        `user,id=net,restrict=${reachesHost === true ? "off" : "on"}`,
+        "-device",
+        "virtio-net-pci,netdev=net",
+      ],
       ...[
         "-device",
         "virtio-serial",

@@ -1,13 +1,25 @@
+import { execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { createServer, type Server } from "node:http";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { afterEach, beforeEach, expect, it } from "vitest";
 import { fetchImage } from "../../../images/fetch.ts";
 
-const content = Buffer.from("an image ".repeat(100_000));
-const sha256 = createHash("sha256").update(content).digest("hex");
+/** As qemu-img writes it, with something behind. */
+function qcow2(): Buffer {
+  const file = join(mkdtempSync(join(tmpdir(), "hyperlab-fetch-")), "image.qcow2");
+  execFileSync("qemu-img", ["create", "-q", "-f", "qcow2", file, "1M"]);
+  const bytes = readFileSync(file);
+  rmSync(dirname(file), { recursive: true });
+  return Buffer.concat([bytes, Buffer.alloc(900_000, 7)]);
+}
+
+const content = qcow2();
+const page = Buffer.from("<html>a mirror's page</html>");
+const digestOf = (bytes: Buffer) => createHash("sha256").update(bytes).digest("hex");
+const sha256 = digestOf(content);
 let folder = "";
 let server: Server;
 let requests = 0;
@@ -19,6 +31,7 @@ beforeEach(async () => {
   server = createServer((request, response) => {
     requests += 1;
     if (request.url === "/image") response.end(content);
+    else if (request.url === "/page") response.end(page);
     else if (request.url === "/cut") {
       response.writeHead(200, { "content-length": content.length });
       response.write(content.subarray(0, 1000), () => response.destroy());
@@ -48,6 +61,7 @@ it.each([
     "0".repeat(64),
     /is not the declared one: its SHA-256 is [0-9a-f]{64}, declared is 0{64}/,
   ],
+  ["what is no qcow2 image", "/page", digestOf(page), /is not a qcow2 image: it is a web page/],
   ["a missing file", "/none", sha256, /the server answers 404/],
   ["a cut connection", "/cut", sha256, /./],
 ])("refuses %s and leaves nothing behind", async (_what, path, expected, message) => {

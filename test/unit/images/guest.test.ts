@@ -3,7 +3,8 @@ import { readdirSync } from "node:fs";
 import path from "node:path";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { guestFiles, imagesDirectory } from "../../../images/guest.ts";
+import { cloudGuestFiles } from "../../../images/cloud-guest.ts";
+import { imagesDirectory } from "../../../images/guest.ts";
 import { expandHostlist, foldHostlist } from "../../../planning/slurm/hostlist.ts";
 
 /** The guest's programs are Python: their own tests run under the machine's python3, without a guest. */
@@ -14,6 +15,7 @@ const environment = {
   PYTHONPATH: programs,
   PYTHONDONTWRITEBYTECODE: "1",
   HYPERLAB_GUEST: programs,
+  HYPERLAB_CLOUD_GUEST: path.join(imagesDirectory(), "cloud-guest", "usr", "lib", "hyperlab"),
 };
 
 const python = (code: string, input: string): string =>
@@ -32,7 +34,7 @@ describe("guest programs in Python", () => {
   });
 
   it("are valid Python, each file of them", () => {
-    const sources = guestFiles()
+    const sources = cloudGuestFiles()
       .filter((file) => file.path.endsWith(".py") || file.content.startsWith("#!/usr/bin/python3"))
       .map((file) => [file.path, file.content]);
     expect(sources.length).toBeGreaterThan(20);

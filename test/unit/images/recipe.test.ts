@@ -2,7 +2,6 @@ import { readFileSync } from "node:fs";
 import path from "node:path";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { cloudBootstrap } from "../../../images/cloud-config.ts";
 import { stableUuid } from "../../../images/disk.ts";
 import { filesDigest, guestDigest, guestFiles, imagesDirectory } from "../../../images/guest.ts";
 import {
@@ -157,25 +156,6 @@ describe("the guest software", () => {
     const recipe = slurmRecipe(guest);
     for (const unit of recipe.enable.filter((name) => name.startsWith("hyperlab-")))
       expect(own).toContain(unit);
-  });
-});
-
-describe("parts for a user's own cloud image", () => {
-  const bootstrap = cloudBootstrap(guestFiles());
-  const written = new Map(bootstrap.files.map((each) => [each.path, each]));
-  it("write the programs, with their modes, and one list of what to install", () => {
-    expect(written.get("/usr/lib/hyperlab/quiesce")?.mode).toBe("0755");
-    expect(written.get("/etc/sudoers.d/hyperlab")?.mode).toBe("0440");
-    const facts = JSON.parse(written.get("/usr/lib/hyperlab/bootstrap.json")?.content ?? "");
-    expect(facts.packages).toContain("slurmd");
-    expect(facts.packages).toContain("qemu-guest-agent");
-    expect(facts.packages).not.toContain("linux-image-cloud-amd64");
-    expect(bootstrap.commands).toEqual([["/usr/lib/hyperlab/bootstrap"]]);
-  });
-  it("leave the image's own boot, network and cloud-init alone", () => {
-    expect(
-      [...written.keys()].filter((name) => /^\/etc\/(cloud|initramfs-tools|systemd)\//.test(name)),
-    ).toEqual([]);
   });
 });
 

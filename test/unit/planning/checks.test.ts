@@ -335,7 +335,8 @@ describe("images", () => {
     const lab = config({ hpc: "base_image_path: /srv/a.qcow2" });
     const good = goodFacts(lab);
     const base = good.images.base;
-    return { lab, facts: { ...good, images: base === undefined ? {} : { base: { ...base, ...change } } } };
+    if (base === undefined) throw new Error("no image");
+    return { lab, facts: { ...good, images: { ...good.images, base: { ...base, ...change } } } };
   };
   const check = (change: object) => {
     const { lab, facts: changed } = facts(change);
@@ -370,6 +371,60 @@ describe("images", () => {
     expect(first?.domain.quiesce.hook).toBe("ifPresent");
     expect(first?.seed).toBe("lab-seed-compute-cloud-image");
     expect(plan.controller.domain.quiesce.hook).toBe("required");
+  });
+
+  it("that lack the guest software get it from one disk that they share; no other machine has it", () => {
+    const nodes = `compute_nodes:
+  - { cpu_cores: 1, memory_gb: 1, disk_gb: 10, ip: DHCP, base_image_path: /a.qcow2 }
+  - { cpu_cores: 1, memory_gb: 1, disk_gb: 10, ip: DHCP }`;
+    const mixed = planned(config({ nodes }));
+    expect(mixed.guestSoftware).toEqual({
+      volume: expect.stringMatching(/^lab-guest-[0-9a-f]{12}\.iso$/),
+      source: { path: "/cache/guest.qcow2", id: "guest-1" },
+    });
+    const disk = {
+      pool: "lab-pool",
+      volume: mixed.guestSoftware?.volume,
+      target: "vdy",
+      serial: "hyperlab-guest",
+      readOnly: true,
+    };
+    expect(mixed.computeNodes.map((node) => node.domain.disks)).toEqual([[disk], []]);
+    expect(mixed.controller.domain.disks.map(({ serial }) => serial)).toEqual(["hyperlab-state"]);
+    expect(planned(config())).not.toHaveProperty("guestSoftware");
+    const lab = config({ nodes });
+    const { guest: _, ...images } = goodFacts(lab).images;
+    expect(briefly(findingsOf(lab, { ...goodFacts(lab), images }))).toEqual([
+      "error guest-software-unresolved clusters.hpc.image",
+    ]);
+  });
+
+  it("without the guest software make a new instance when it, packages, files or the revision change", () => {
+    const ids = (image: string, own: string, guest = "guest-1") => {
+      const nodes = `compute_nodes:
+  - { cpu_cores: 1, memory_gb: 1, disk_gb: 10, ip: DHCP, base_image_path: ${own} }`;
+      const lab = config({ nodes, hpc: `image: ${image}` });
+      const good = goodFacts(lab);
+      const fact = good.images.guest;
+      if (fact === undefined) throw new Error("no guest software");
+      const facts = { ...good, images: { ...good.images, guest: { ...fact, identity: { id: guest } } } };
+      const plan = planned(lab, facts);
+      return [plan.controller.instanceId, plan.computeNodes[0]?.instanceId];
+    };
+    const [golden, cloud] = ids("{}", "/a.qcow2");
+    expect(ids("{}", "/a.qcow2")).toEqual([golden, cloud]);
+    // The golden image has them inside: its own identity says it.
+    for (const image of [
+      "{ packages: [zsh] }",
+      "{ revision: 2 }",
+      "{ files: [{ path: /etc/motd, content: hi }] }",
+    ]) {
+      const [controller, node] = ids(image, "/a.qcow2");
+      expect(controller).toBe(golden);
+      expect(node, image).not.toBe(cloud);
+    }
+    expect(ids("{}", "/a.qcow2", "guest-2")[0]).toBe(golden);
+    expect(ids("{}", "/a.qcow2", "guest-2")[1]).not.toBe(cloud);
   });
 
   it("give machines a new instance and volume when they change, and keep name, MAC and address", () => {

@@ -3,6 +3,8 @@ import {
   type Finding,
   type HostFacts,
   type HpcClusterPlan,
+  type ImageFact,
+  type ImageRequest,
   imageRequests,
   type LabFacts,
   type PlanOptions,
@@ -37,7 +39,7 @@ export function goodFacts(config: LabConfig, host: Partial<HostFacts> = {}): Lab
     request.key,
     {
       path: `/cache/${request.key}.qcow2`,
-      identity: request.kind === "golden" ? { id: "recipe-1" } : { sha256: "5".repeat(64) },
+      identity: identityOf(request.kind),
       format: known("qcow2" as const),
       virtualSizeMiB: known(4096),
     },
@@ -47,6 +49,11 @@ export function goodFacts(config: LabConfig, host: Partial<HostFacts> = {}): Lab
     host: { ...emptyHost, ...host },
     images: Object.fromEntries(images),
   };
+}
+
+function identityOf(kind: ImageRequest["kind"]): ImageFact["identity"] {
+  if (kind === "golden") return { id: "recipe-1" };
+  return kind === "guest" ? { id: "guest-1" } : { sha256: "5".repeat(64) };
 }
 
 /** Configuration from the parts of a small file. */

@@ -3,6 +3,7 @@ import { describe, expect, it } from "vitest";
 import { parse } from "yaml";
 import { loadLabFile } from "../../../config/index.ts";
 import { renderSeed, type SeedKeys } from "../../../planning/cloud-init/index.ts";
+import { GUEST_SERIAL } from "../../../planning/domains.ts";
 import { controllerDocument, type HpcClusterPlan, hasErrors, planLab } from "../../../planning/index.ts";
 import { config, emptyHost, goodFacts, planned } from "./lab.ts";
 
@@ -119,28 +120,33 @@ describe("a seed", () => {
     );
   });
 
-  it("brings to a cloud image what it lacks, and refuses to go without", () => {
+  it("has a cloud image take the guest software from its disk, and brings packages and files of the cluster file", () => {
     const lab = config({
-      hpc: "image: { path: /srv/x.qcow2, packages: [zsh], files: [{ path: /etc/motd, content: hi }] }",
+      hpc: "image: { path: /srv/x.qcow2, packages: [zsh, ant], files: [{ path: /etc/motd, content: hi }] }",
     });
     const plan = planned(lab);
-    const [seed] = plan.seeds;
-    if (seed === undefined) throw new Error("no seed");
-    expect(() => renderSeed(plan, seed, keys)).toThrow("none were handed over");
-    const bootstrap = {
-      packages: ["slurmd"],
-      files: [{ path: "/usr/lib/hyperlab/ready", content: "#!/bin/sh\n", mode: "0755" }],
-      commands: [["systemctl", "start", "hyperlab-setup"]],
-    };
-    const document: unknown = parse(renderSeed(plan, seed, keys, bootstrap).userData);
-    expect(document).toMatchObject({
-      packages: ["slurmd", "zsh"],
-      runcmd: [["systemctl", "start", "hyperlab-setup"]],
-      users: [{ name: "hyperlab", sudo: "ALL=(ALL) NOPASSWD:ALL", lock_passwd: true }],
-    });
-    const userData = renderSeed(plan, seed, keys, bootstrap).userData;
-    expect(seedFile(userData, "/etc/motd")).toBe("hi");
-    expect(seedFile(userData, "/usr/lib/hyperlab/ready")).toBe("#!/bin/sh\n");
+    for (const seed of plan.seeds) {
+      const { userData } = renderSeed(plan, seed, keys);
+      expect(parse(userData)).toMatchObject({
+        bootcmd: [
+          ["cloud-init-per", "instance", "hyperlab", "sh", "-c", expect.stringContaining(GUEST_SERIAL)],
+        ],
+        runcmd: [["systemctl", "enable", "--now", "--no-block", "hyperlab-bootstrap.service"]],
+        users: [{ name: "hyperlab", ssh_authorized_keys: ["ssh-ed25519 LOGIN"] }],
+        ssh_keys: {},
+      });
+      expect(seedFile(userData, "/etc/motd")).toBe("hi");
+      expect(seedFile(userData, "/etc/hyperlab/packages")).toBe("ant\nzsh\n");
+      // The software itself is on its disk, once for all machines.
+      expect(userData.length).toBeLessThan(4096);
+    }
+  });
+
+  it("of the golden image is untouched by all that", () => {
+    const plan = planned(config());
+    for (const seed of plan.seeds) {
+      expect(Object.keys(parse(renderSeed(plan, seed, keys).userData))).toEqual(["users", "write_files"]);
+    }
   });
 });
 
