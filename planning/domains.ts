@@ -101,17 +101,17 @@ function domain(
     stop: { timeoutSeconds: Math.max(300, 2 * timing.bootClassSeconds), onTimeout: "fail" },
     // A user's cloud image has the hooks only after its first boot went well.
     quiesce: { hook: golden ? "required" : "ifPresent", timeoutSeconds: config.drain.waitMinutes * 60 },
-    ready: {
-      wait: "hook",
-      timeoutSeconds:
-        config.rollout.readyMinutes === undefined
-          ? Math.max(900, 6 * timing.bootClassSeconds)
-          : config.rollout.readyMinutes * 60,
-    },
+    ready: { wait: "hook", timeoutSeconds: readySeconds(config, timing.bootClassSeconds, golden) },
     rolloutGroup: config.name,
     // Compute nodes do not get ready without their controller: it goes alone.
     maxUnavailable: spec.role === "controller" ? 1 : config.rollout.maxUnavailable,
   };
+}
+
+/** How long a machine may take until it is ready. A cloud image installs packages at its first boot. */
+function readySeconds(config: HpcConfig, bootSeconds: number, golden: boolean): number {
+  if (config.rollout.readyMinutes !== undefined) return config.rollout.readyMinutes * 60;
+  return Math.max(900, 6 * bootSeconds) * (golden ? 1 : 2);
 }
 
 /** Every disk but root and seed. */

@@ -138,10 +138,22 @@ export function planGuestSoftware(
     findings.error("guest-software-unresolved", `${HPC}.image`, text, "Install hyperlab again.");
     return undefined;
   }
+  checkMirror(config, findings);
   return {
     volume: `${config.name}-${GUEST}-${volumeTag(fact)}.iso`,
     source: { path: fact.path, ...fact.identity },
   };
+}
+
+/** A cloud image installs packages at its first boot. */
+function checkMirror(config: HpcConfig, findings: Findings): void {
+  if (config.network.mode !== "isolated") return;
+  findings.warning(
+    "cloud-image-isolated",
+    `${HPC}.network.mode`,
+    "a cloud image installs what it lacks from a package mirror, which an isolated network does not reach outside",
+    "Serve a mirror on the host and name it in image.files (docs/own-image.md), or use the image that hyperlab builds.",
+  );
 }
 
 function volumeTag(fact: ImageFact): string {

@@ -127,7 +127,8 @@ export const hpcSchema = z.strictObject({
         ready_minutes: key(whole(1, 1440).optional(), {
           text: "How long a machine may take from its start until it is ready. Then the roll-out stops; a machine with a new image goes back to its old disk.",
           unit: "minutes",
-          defaultText: "six times what a boot on this host takes, at least 15",
+          defaultText:
+            "six times what a boot on this host takes, at least 15; twice that with a cloud image of your own",
           effect: "none",
           example: 20,
         }),

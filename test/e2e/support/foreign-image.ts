@@ -11,6 +11,7 @@ import { must } from "./program.ts";
 const PACKAGES = [
   "cloud-init",
   "dbus",
+  "e2fsprogs",
   "initramfs-tools",
   "iproute2",
   "linux-image-cloud-amd64",

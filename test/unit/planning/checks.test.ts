@@ -390,6 +390,7 @@ describe("images", () => {
       readOnly: true,
     };
     expect(mixed.computeNodes.map((node) => node.domain.disks)).toEqual([[disk], []]);
+    expect(mixed.computeNodes.map((node) => node.domain.ready.timeoutSeconds)).toEqual([1800, 900]);
     expect(mixed.controller.domain.disks.map(({ serial }) => serial)).toEqual(["hyperlab-state"]);
     expect(planned(config())).not.toHaveProperty("guestSoftware");
     const lab = config({ nodes });
@@ -397,6 +398,13 @@ describe("images", () => {
     expect(briefly(findingsOf(lab, { ...goodFacts(lab), images }))).toEqual([
       "error guest-software-unresolved clusters.hpc.image",
     ]);
+  });
+
+  it("without the guest software need a mirror, which an isolated network may not reach", () => {
+    const network = "mode: isolated";
+    const lab = config({ hpc: "image: { path: /srv/x.qcow2 }", network });
+    expect(briefly(findingsOf(lab))).toEqual(["warning cloud-image-isolated clusters.hpc.network.mode"]);
+    expect(findingsOf(config({ network }))).toEqual([]);
   });
 
   it("without the guest software make a new instance when it, packages, files or the revision change", () => {
