@@ -26,6 +26,12 @@ const basePackages = [
   "sudo",
 ] as const;
 
+/** SLURM's packages by role: a machine installs at its first boot what its own role needs. */
+const rolePackages = {
+  controller: slurmPackages.filter((name) => name !== "slurmd"),
+  compute: ["slurm-client", "slurm-wlm-basic-plugins", "slurmd"],
+} as const;
+
 /** Services of the packages that start only when hyperlab has configured them. */
 const disabled = [
   "mariadb.service",
@@ -42,7 +48,10 @@ const masked = ["rpcbind.service", "rpcbind.socket", "sshd-keygen.service", "tmp
 /** Files that a cloud image gets, sorted by path. */
 export function cloudGuestFiles(): GuestFile[] {
   const facts = {
-    packages: [...new Set([...basePackages, ...slurmPackages])].sort(),
+    packages: {
+      controller: [...basePackages, ...rolePackages.controller].sort(),
+      compute: [...basePackages, ...rolePackages.compute].sort(),
+    },
     disable: disabled,
     enable: enabled,
     mask: masked,

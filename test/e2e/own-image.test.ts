@@ -86,7 +86,7 @@ describe("a cloud image without anything of hyperlab becomes a controller at its
       reachesHost: true,
     });
     await machine.start();
-    await machine.awaitAgent(1200);
+    await machine.awaitAgent(2400);
   });
   afterAll(async () => {
     await machine?.remove();

@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { buildGuestDisk, cloudGuestFiles, cloudGuestId, guestDiskPath } from "../../../images/cloud-guest.ts";
+import { slurmPackages } from "../../../images/contents.ts";
 import { guestDigest, guestFiles } from "../../../images/guest.ts";
 import { recognise } from "../../../providers/libvirt/volume-format/index.ts";
 
@@ -17,9 +18,15 @@ describe("guest software for a user's own cloud image", () => {
     expect(byPath.get("/usr/lib/hyperlab/ready.d/20-bootstrap")?.mode).toBe(0o755);
     expect(byPath.get("/etc/sudoers.d/hyperlab")?.mode).toBe(0o440);
     const facts = JSON.parse(byPath.get("/usr/lib/hyperlab/bootstrap.json")?.content ?? "");
-    expect(facts.packages).toContain("slurmd");
-    expect(facts.packages).toContain("qemu-guest-agent");
-    expect(facts.packages).not.toContain("linux-image-cloud-amd64");
+    expect(facts.packages.controller).toEqual(
+      expect.arrayContaining(["mariadb-server", "qemu-guest-agent", "slurmctld"]),
+    );
+    expect(facts.packages.compute).toEqual(expect.arrayContaining(["qemu-guest-agent", "slurmd"]));
+    const compute: string[] = facts.packages.compute;
+    expect(compute.filter((name) => /mariadb|mysql|slurmctld|slurmdbd|kernel/.test(name))).toEqual([]);
+    expect(new Set([...facts.packages.controller, ...compute])).toEqual(
+      new Set([...compute, ...facts.packages.controller, ...slurmPackages]),
+    );
   });
 
   it("leaves the image's own boot, network and cloud-init alone", () => {

@@ -4,7 +4,7 @@ import os
 import pwd
 import time
 
-from hyperlab import files
+from hyperlab import files, seed
 from hyperlab.process import NotYet, Problem, run, succeeds
 
 FACTS = "/usr/lib/hyperlab/bootstrap.json"
@@ -109,11 +109,13 @@ def install():
     """Everything that the image lacks. Repeating it after a failure goes on."""
     facts = files.read_json(FACTS)
     make_accounts()
-    names = sorted({*facts["packages"], *files.read_text(WANTED).split()})
+    names = sorted({*facts["packages"][seed.load()["role"]], *files.read_text(WANTED).split()})
     without_services(lambda: install_packages(names))
     files.remove("/etc/slurm/plugstack.conf")
     run(["systemctl", "daemon-reload"])
-    succeeds(["systemctl", "disable", "--now", *facts["disable"]])
+    for unit in facts["disable"]:
+        # A role has only some of them.
+        succeeds(["systemctl", "disable", "--now", unit])
     run(["systemctl", "mask", *facts["mask"]])
     run(["systemctl", "enable", *facts["enable"]])
     run(["systemctl", "restart", "nftables.service"])
