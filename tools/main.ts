@@ -40,9 +40,11 @@ async function main(args: readonly string[]): Promise<number> {
   const command = (name: string, description: string): Command =>
     program.command(name).description(description).allowExcessArguments(false);
 
-  command("up", "bring the lab up, or make the changes that the cluster file asks for").action(async () => {
-    code = await up(context());
-  });
+  command("up", "bring the lab up, or make the changes that the cluster file asks for")
+    .option("-y, --yes", "do not ask before machines are restarted, rebuilt, replaced or removed", false)
+    .action(async (options: { yes: boolean }) => {
+      code = await up(context(), options);
+    });
   command("preview", "show what up would do to each machine")
     .option("--json", "print JSON instead of a table", false)
     .action(async (options: { json: boolean }) => {

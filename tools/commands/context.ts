@@ -57,21 +57,27 @@ export async function openSession(context: Context): Promise<EngineSession> {
   };
 }
 
+/** The cluster file that the stack names, as a path and as it is written there; undefined where it names none. */
+export function clusterFile(context: Context): { path: string; name: string } | undefined {
+  const { layout, root } = context;
+  const stackFile = parseStackFile(readFileSync(layout.stackFile, "utf8"), layout.stackFile);
+  const name = stackFile.config[`${layout.project}:file`];
+  return typeof name === "string" ? { path: resolve(root, name), name } : undefined;
+}
+
 /**
  * The cluster file of the stack, read and checked; undefined where the stack names none.
  * @throws Error with every problem of the file.
  */
 export function readLab(context: Context): LabConfig | undefined {
-  const stackFile = parseStackFile(readFileSync(context.layout.stackFile, "utf8"), context.layout.stackFile);
-  const name = stackFile.config[`${context.layout.project}:file`];
-  if (typeof name !== "string") return undefined;
-  const file = resolve(context.root, name);
-  if (!existsSync(file)) {
+  const file = clusterFile(context);
+  if (file === undefined) return undefined;
+  if (!existsSync(file.path)) {
     throw new Error(
-      `the cluster file ${name}, which Pulumi.${context.layout.stack}.yaml names, does not exist in ${context.root}`,
+      `the cluster file ${file.name}, which Pulumi.${context.layout.stack}.yaml names, does not exist in ${context.root}`,
     );
   }
-  const loaded = loadLabFile(readFileSync(file, "utf8"), name);
+  const loaded = loadLabFile(readFileSync(file.path, "utf8"), file.name);
   if (!loaded.ok) throw new Error(printProblems(loaded.fileName, loaded.problems));
   return loaded.config;
 }

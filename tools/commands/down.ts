@@ -1,7 +1,7 @@
-import { createInterface } from "node:readline/promises";
 import { type EngineSession, operate } from "../engine/operate.ts";
 import { checkpoint, engineCommand, ensureStack } from "../engine/query.ts";
 import { refuse } from "../preflight/refusal.ts";
+import { ask } from "../report/ask.ts";
 import { shortType } from "../report/run-display.ts";
 import { removeSshFiles, sshFiles } from "../ssh/client-files.ts";
 import { type CheckpointSummary, readCheckpoint } from "../state/checkpoint.ts";
@@ -91,27 +91,13 @@ async function settleProtected(
       "npm run down -- --keep-protected keeps them; npm run down -- --yes removes them with their data",
     );
   }
-  if (
-    !options.yes &&
-    !(await confirm(
-      `Remove them with their data? Type the name of the stack (${layout.stack}) to do so: `,
-      layout.stack,
-    ))
-  ) {
+  const question = `Remove them with their data? Type the name of the stack (${layout.stack}) to do so: `;
+  if (!options.yes && (await ask(question)) !== layout.stack) {
     report.line("They are kept.");
     return true;
   }
   await engineCommand(session, ["state", "unprotect", "--all", "--yes", "--stack", layout.stack]);
   return false;
-}
-
-async function confirm(question: string, expected: string): Promise<boolean> {
-  const prompt = createInterface({ input: process.stdin, output: process.stdout });
-  try {
-    return (await prompt.question(question)).trim() === expected;
-  } finally {
-    prompt.close();
-  }
 }
 
 /** Removes the empty stack; its settings stay, so that a later `up` starts from the same ones. */

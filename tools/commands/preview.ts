@@ -1,6 +1,7 @@
-import { operate } from "../engine/operate.ts";
-import { renderPreview, summarisePreview } from "../report/preview-table.ts";
-import { consoleReporter } from "../report/progress.ts";
+import { type EngineSession, type OperationResult, operate } from "../engine/operate.ts";
+import { type PreviewSummary, renderPreview, summarisePreview } from "../report/preview-table.ts";
+import { consoleReporter, type Reporter } from "../report/progress.ts";
+import { isExpected } from "../report/run-display.ts";
 import type { Context } from "./context.ts";
 import { prepareRun } from "./prepare.ts";
 
@@ -9,17 +10,10 @@ export async function preview(context: Context, options: { json: boolean }): Pro
   // JSON owns standard output; everything else goes to standard error then.
   const report = options.json ? consoleReporter(process.stderr) : context.report;
   const session = await prepareRun({ ...context, report }, "preview");
-  const result = await operate(session, "preview", report, {
-    label: `Previewing stack ${context.layout.stack}`,
-    showLines: false,
-  });
-  const summary = summarisePreview(result.events);
+  const { result, summary } = await runPreview(session, report);
   if (options.json) process.stdout.write(`${JSON.stringify(summary, undefined, 2)}\n`);
   else {
-    for (const note of summary.notes) report.line(note);
-    for (const warning of summary.warnings.filter(isNews))
-      report.line(report.colour("yellow", `warning: ${warning}`));
-    for (const error of summary.errors) report.line(report.colour("red", `error: ${error}`));
+    showMessages(report, summary);
     if (result.code === 0)
       for (const line of renderPreview(summary, process.stdout.columns ?? 160)) report.line(line);
   }
@@ -27,4 +21,31 @@ export async function preview(context: Context, options: { json: boolean }): Pro
   return result.code;
 }
 
-const isNews = (warning: string): boolean => !/^using pulumi-\S+ from \$PATH/.test(warning);
+/** Runs the engine's preview without showing more than that it runs. */
+export async function runPreview(
+  session: EngineSession,
+  report: Reporter,
+  args: readonly string[] = [],
+): Promise<{ result: OperationResult; summary: PreviewSummary }> {
+  const result = await operate(session, "preview", report, {
+    label: `Previewing stack ${session.stack}`,
+    showLines: false,
+    args,
+  });
+  return { result, summary: summarisePreview(result.events) };
+}
+
+/** Shows what program, provider and engine said besides the machines' effects, and what is forbidden. */
+export function showMessages(report: Reporter, summary: PreviewSummary): void {
+  for (const note of summary.notes) report.line(note);
+  for (const warning of summary.warnings.filter((text) => !isExpected(text)))
+    report.line(report.colour("yellow", `warning: ${warning}`));
+  const forbidden = summary.machines
+    .filter((machine) => machine.effect === "forbidden")
+    .map(
+      ({ name, note, why }) => `${name}: forbidden: ${[why, note].filter((part) => part !== "").join(": ")}`,
+    );
+  // The engine repeats an error for each component around the resource.
+  for (const error of new Set([...forbidden, ...summary.errors]))
+    report.line(report.colour("red", `error: ${error}`));
+}

@@ -1,22 +1,103 @@
-import { operate } from "../engine/operate.ts";
-import { stackOutputs } from "../engine/query.ts";
+import { type EngineSession, operate } from "../engine/operate.ts";
+import { checkpoint, stackOutputs } from "../engine/query.ts";
+import { ask } from "../report/ask.ts";
 import { readLabOutputs, renderLab } from "../report/lab-summary.ts";
-import type { Context } from "./context.ts";
+import { type PreviewSummary, renderPreview } from "../report/preview-table.ts";
+import { judgePreview } from "../report/verdict.ts";
+import { fingerprint } from "../state/fingerprint.ts";
+import { type Context, clusterFile } from "./context.ts";
 import { prepareRun } from "./prepare.ts";
+import { runPreview, showMessages } from "./preview.ts";
+
+export interface UpOptions {
+  /** Do not ask before machines are interrupted or removed. */
+  yes: boolean;
+}
 
 /** Brings the lab up, or makes the changes that the cluster file asks for. Returns the exit code. */
-export async function up(context: Context): Promise<number> {
+export async function up(context: Context, options: UpOptions): Promise<number> {
+  return bringUp(context, await prepareRun(context, "change"), options);
+}
+
+/**
+ * As `up`, with an engine that is there already: previews, stops where anything is forbidden or wrong, shows what
+ * changes, asks where machines are interrupted, applies.
+ *
+ * @param question How the person at the terminal is asked.
+ */
+export async function bringUp(
+  context: Context,
+  session: EngineSession,
+  options: UpOptions,
+  question = ask,
+): Promise<number> {
   const { layout, report } = context;
-  const session = await prepareRun(context, "change");
-  const result = await operate(session, "up", report, { label: `Bringing up stack ${layout.stack}` });
-  if (result.code !== 0) {
-    report.line(result.interrupted ? "Interrupted; `npm run up` goes on from here." : failure(result.log));
+  const basis = (): string => fingerprint(layout, clusterFile(context)?.path);
+  const before = basis();
+  const { result, summary } = await runPreview(session, report);
+  if (result.interrupted) {
+    report.line("Interrupted; nothing was changed.");
     return result.code;
   }
+  showMessages(report, summary);
+  const { pending } = await checkpoint(session, layout);
+  const unsettled = pending.length > 0;
+  const verdict = judgePreview(summary, result.events, { failed: result.code !== 0, unsettled });
+  if (verdict.kind === "refused") {
+    report.line(`Nothing was changed. Full output: ${result.log}`);
+    return result.code || 1;
+  }
+  if (verdict.kind === "apply") {
+    showChanges(context, summary);
+    if (!(await agreed(context, verdict.interrupts, options, question))) {
+      report.line("Nothing was changed.");
+      return 1;
+    }
+    if (basis() !== before) {
+      report.line(
+        "The cluster file or the state changed since the preview; nothing was changed. Run the command again.",
+      );
+      return 1;
+    }
+    const code = await apply(context, session, summary);
+    if (code !== 0) return code;
+  } else report.line("Nothing changes.");
   report.line();
   const outputs = readLabOutputs(await stackOutputs(session));
   for (const line of renderLab(outputs, layout.folder)) report.line(line);
   return 0;
+}
+
+async function apply(context: Context, session: EngineSession, previewed: PreviewSummary): Promise<number> {
+  const { layout, report } = context;
+  const told = new Set([...previewed.notes, ...previewed.warnings]);
+  const label = `Bringing up stack ${layout.stack}`;
+  const { code, interrupted, log } = await operate(session, "up", report, { label, told });
+  if (code !== 0) report.line(interrupted ? "Interrupted; `npm run up` goes on from here." : failure(log));
+  return code;
+}
+
+/** The table of a preview, where a machine changes; other resources alone are one line. */
+function showChanges({ report }: Context, summary: PreviewSummary): void {
+  const lines = renderPreview(summary, process.stdout.columns ?? 160);
+  const machines = summary.machines.some((machine) => machine.effect !== "none");
+  if (machines) for (const line of lines) report.line(line);
+  else if (summary.others.length > 0) report.line(`No machine is touched. ${lines.at(-1)}`);
+  else report.line("Nothing changes but what is recorded for later runs.");
+  report.line();
+}
+
+/** Asks only where a person is there and machines are interrupted. */
+async function agreed(
+  context: Context,
+  interrupts: readonly string[],
+  options: UpOptions,
+  question: typeof ask,
+): Promise<boolean> {
+  if (options.yes || !context.interactive || interrupts.length === 0) return true;
+  const what = interrupts.length <= 5 ? interrupts.join(", ") : `${interrupts.length} machines`;
+  const answer = await question(`This interrupts ${what}. Go on? [y/N] `);
+  return answer !== undefined && /^y(es)?$/i.test(answer);
 }
 
 export const failure = (log: string): string =>

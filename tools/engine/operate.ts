@@ -40,6 +40,8 @@ export interface OperateOptions {
   label: string;
   /** Show lines for what happens. False: collect only, for a table. Default true. */
   showLines?: boolean;
+  /** Notes and warnings that were shown before and are not repeated. */
+  told?: ReadonlySet<string>;
 }
 
 /** A second interrupt within this time is the same key press, passed on by npm or the shell. */
@@ -63,7 +65,7 @@ export async function operate(
     `${new Date().toISOString().replaceAll(/[:.]/g, "-")}-${operation}.log`,
   );
   removeOldLogs(session.logFolder);
-  const display = new RunDisplay({ showRefresh: false });
+  const display = new RunDisplay(options.told === undefined ? {} : { told: options.told });
   const events: EngineEvent[] = [];
   const start = Date.now();
   const showLine = (event: EngineEvent): void => {

@@ -1,3 +1,5 @@
+import { isDeepStrictEqual } from "node:util";
+
 /** Events of the engine, as `--event-log` writes them: one JSON object per line. Only what is shown is read. */
 
 export type Operation =
@@ -24,13 +26,25 @@ export interface ResourceStep {
   /** Top-level properties that change. */
   changed: string[];
   protect: boolean;
+  /** Of a resource that stays the same: the state would hold something else of it, for example its protection. */
+  records: boolean;
+}
+
+export interface MessageEvent {
+  kind: "message";
+  severity: "info" | "warning" | "error";
+  text: string;
+  urn: string;
+  ephemeral: boolean;
+  /** Of an error: the input of the resource that its provider does not accept, and why. */
+  refusal?: { name: string; property: string; reason: string };
 }
 
 export type EngineEvent =
   | { kind: "start"; step: ResourceStep; atMs: number }
   | { kind: "end"; step: ResourceStep; atMs: number }
   | { kind: "failed"; step: ResourceStep; atMs: number }
-  | { kind: "message"; severity: "info" | "warning" | "error"; text: string; urn: string; ephemeral: boolean }
+  | MessageEvent
   | { kind: "output"; text: string }
   | { kind: "summary"; seconds: number; changes: Record<string, number> };
 
@@ -62,7 +76,7 @@ export function parseEvent(line: string): EngineEvent | undefined {
   const atMs = number(member(event, "timestamp")) * 1000;
   const kinds = { resourcePreEvent: "start", resOutputsEvent: "end", resOpFailedEvent: "failed" } as const;
   for (const [key, kind] of Object.entries(kinds)) {
-    const step = parseStep(member(member(event, key), "metadata"));
+    const step = parseStep(member(member(event, key), "metadata"), kind === "end");
     if (step) return { kind, step, atMs };
   }
   const diagnostic = member(event, "diagnosticEvent");
@@ -74,7 +88,7 @@ export function parseEvent(line: string): EngineEvent | undefined {
   return undefined;
 }
 
-function parseStep(metadata: unknown): ResourceStep | undefined {
+function parseStep(metadata: unknown, ended: boolean): ResourceStep | undefined {
   const urn = text(member(metadata, "urn"));
   if (urn === "") return undefined;
   const state = member(metadata, "new") ?? member(metadata, "old");
@@ -91,7 +105,20 @@ function parseStep(metadata: unknown): ResourceStep | undefined {
     custom: member(state, "custom") === true,
     changed: [...changed].sort(),
     protect: member(state, "protect") === true,
+    records: recordsChange(metadata, ended),
   };
+}
+
+/** What the state holds of every resource besides its outputs. */
+const RECORDED = ["inputs", "protect", "retainOnDelete", "parent", "provider"] as const;
+
+function recordsChange(metadata: unknown, ended: boolean): boolean {
+  if (member(metadata, "op") !== "same") return false;
+  const olds = member(metadata, "old");
+  const news = member(metadata, "new");
+  // The outputs of the stack are there at the end of its step only; those of other resources follow from the inputs.
+  const outputs = ended && member(metadata, "type") === "pulumi:pulumi:Stack" ? ["outputs"] : [];
+  return [...RECORDED, ...outputs].some((key) => !isDeepStrictEqual(member(olds, key), member(news, key)));
 }
 
 function parseMessage(diagnostic: unknown): EngineEvent | undefined {
@@ -99,13 +126,23 @@ function parseMessage(diagnostic: unknown): EngineEvent | undefined {
   const found = Object.entries(severities).find(([key]) => key === text(member(diagnostic, "severity")));
   const message = plain(text(member(diagnostic, "message"))).trimEnd();
   if (!found || message === "") return undefined;
+  const refusal = found[1] === "error" ? parseRefusal(message) : undefined;
   return {
     kind: "message",
     severity: found[1],
-    text: message,
+    text: refusal ? `${refusal.name}: ${refusal.property}: ${refusal.reason}` : message,
     urn: text(member(diagnostic, "urn")),
     ephemeral: member(diagnostic, "ephemeral") === true,
+    ...(refusal ? { refusal } : {}),
   };
+}
+
+/** The engine's words around what a provider's check says; they end with a value that is empty for inner fields. */
+function parseRefusal(message: string): MessageEvent["refusal"] {
+  const match = /^\S+ resource '([^']+)': property (\S+) value \{.*?\} has a problem: (.+)$/s.exec(message);
+  if (!match) return undefined;
+  const [, name = "", property = "", reason = ""] = match;
+  return { name, property, reason };
 }
 
 function parseSummary(summary: unknown): EngineEvent {

@@ -1,4 +1,4 @@
-import type { EngineEvent, Operation, ResourceStep } from "./engine-events.ts";
+import type { EngineEvent, MessageEvent, Operation, ResourceStep } from "./engine-events.ts";
 import { shortType } from "./run-display.ts";
 import { textTable } from "./table.ts";
 
@@ -141,24 +141,40 @@ const BY_OPERATION: Partial<Record<Operation, MachineEffect>> = {
 export function summarisePreview(events: readonly EngineEvent[]): PreviewSummary {
   const steps = new Map<string, ResourceStep>();
   const lines = new Map<string, string>();
+  const refused = new Map<string, MachineRow>();
   const summary: PreviewSummary = { machines: [], others: [], notes: [], warnings: [], errors: [] };
   for (const event of events) {
     if (event.kind === "start" || event.kind === "end") remember(steps, event.step);
     if (event.kind !== "message" || event.ephemeral) continue;
-    if (event.severity === "error") summary.errors.push(event.text);
+    if (event.severity === "error" && isRefusedMachine(event)) refuse(refused, event);
+    else if (event.severity === "error") summary.errors.push(event.text);
     else if (event.severity === "warning") summary.warnings.push(event.text);
     else if (parseEffectLine(event.text)) lines.set(event.urn, event.text);
     else summary.notes.push(event.text);
   }
   for (const step of steps.values()) {
+    if (refused.has(step.urn)) continue;
     if (step.type === MACHINE_TYPE) summary.machines.push(machineRow(step, lines.get(step.urn)));
     else if (changesResource(step)) summary.others.push(otherRow(step, lines.get(step.urn)));
   }
+  summary.machines.push(...refused.values());
   const byName = (a: { name: string }, b: { name: string }): number =>
     a.name < b.name ? -1 : a.name > b.name ? 1 : 0;
   summary.machines.sort(byName);
   summary.others.sort(byName);
   return summary;
+}
+
+const isRefusedMachine = (event: MessageEvent): boolean =>
+  event.refusal !== undefined && event.urn.includes(`${MACHINE_TYPE}::`);
+
+/** What the provider's check refuses has no step; every property is an error of its own. */
+function refuse(rows: Map<string, MachineRow>, { refusal, text, urn }: MessageEvent): void {
+  const { name, property, reason } = refusal ?? { name: urn, property: "", reason: text };
+  const before = rows.get(urn);
+  const why = before ? `${before.why}, ${property}` : property;
+  const note = before && before.note !== reason ? `${before.note}; ${reason}` : reason;
+  rows.set(urn, { name, urn, effect: "forbidden", why, note });
 }
 
 function changesResource(step: ResourceStep): boolean {

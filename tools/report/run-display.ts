@@ -18,6 +18,9 @@ const PROGRESSIVE: Partial<Record<Operation, [doing: string, done: string]>> = {
   read: ["reading", "read"],
 };
 
+/** Operations that change nothing. */
+const QUIET: ReadonlySet<Operation> = new Set(["same", "refresh", "read"]);
+
 /** Messages of the engine that are no news: hyperlab itself arranged what they warn of. */
 const EXPECTED = [
   /^using pulumi-(language-nodejs|resource-command) from \$PATH/,
@@ -25,19 +28,23 @@ const EXPECTED = [
   /^\^C received; cancelling/,
 ];
 
+/** True for a message that hyperlab itself brings about. */
+export const isExpected = (message: string): boolean => EXPECTED.some((pattern) => pattern.test(message));
+
 /** How many running steps the status line names. */
 const NAMED = 3;
 
 /** Turns the engine's events into lines that stay and a status of what runs now. Pure but for its own memory. */
 export class RunDisplay {
   readonly #running = new Map<string, { step: ResourceStep; since: number; status: string }>();
-  readonly #quietOperations: ReadonlySet<Operation>;
+  readonly #told: ReadonlySet<string>;
   /** Errors that were shown; empty where the engine failed without any. */
   readonly errors: string[] = [];
   changes: Record<string, number> = {};
 
-  constructor(options: { showRefresh?: boolean } = {}) {
-    this.#quietOperations = new Set(options.showRefresh ? ["same"] : ["same", "refresh", "read"]);
+  /** @param options.told Notes and warnings that were shown before and are not repeated. */
+  constructor(options: { told?: ReadonlySet<string> } = {}) {
+    this.#told = options.told ?? new Set();
   }
 
   /** Takes an event that was received at `nowMs`. */
@@ -76,7 +83,7 @@ export class RunDisplay {
   }
 
   #isShown(step: ResourceStep): boolean {
-    return step.custom && !step.type.startsWith("pulumi:") && !this.#quietOperations.has(step.operation);
+    return step.custom && !step.type.startsWith("pulumi:") && !QUIET.has(step.operation);
   }
 
   #ended(step: ResourceStep, nowMs: number): DisplayLine[] {
@@ -106,7 +113,8 @@ export class RunDisplay {
       if (running) running.status = event.text.split("\n").at(-1)?.trim() ?? "";
       return [];
     }
-    if (EXPECTED.some((pattern) => pattern.test(event.text))) return [];
+    if (isExpected(event.text)) return [];
+    if (event.severity !== "error" && this.#told.has(event.text)) return [];
     if (event.severity === "error") this.errors.push(event.text);
     const tone = { info: "plain", warning: "warning", error: "bad" } as const;
     const prefix = event.severity === "info" ? "" : `${event.severity}: `;

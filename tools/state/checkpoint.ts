@@ -25,10 +25,16 @@ export function parseDeployment(content: unknown): Omit<CheckpointSummary, "exis
   return { resources, pending };
 }
 
+/** File in which a file backend keeps the stack's state; undefined for another backend. */
+export function checkpointFile(layout: StateLayout): string | undefined {
+  if (layout.backendFolder === undefined) return undefined;
+  return join(layout.backendFolder, ".pulumi", "stacks", layout.project, `${layout.stack}.json`);
+}
+
 /** State of a stack of a file backend; undefined for another backend, which only the engine can read. */
 export function readCheckpoint(layout: StateLayout): CheckpointSummary | undefined {
-  if (layout.backendFolder === undefined) return undefined;
-  const file = join(layout.backendFolder, ".pulumi", "stacks", layout.project, `${layout.stack}.json`);
+  const file = checkpointFile(layout);
+  if (file === undefined) return undefined;
   // A compressed backend (PULUMI_DIY_BACKEND_GZIP, _ZSTD) has other endings: the engine is asked then.
   if (!existsSync(file)) {
     const compressed = [".gz", ".zst"].some((ending) => existsSync(`${file}${ending}`));

@@ -21,8 +21,10 @@ const step = (
   custom: true,
   changed: [],
   protect: false,
+  records: false,
   ...more,
 });
+const STACK = "pulumi:pulumi:Stack";
 const start = (of: ResourceStep): EngineEvent => ({ kind: "start", step: of, atMs: 0 });
 const end = (of: ResourceStep): EngineEvent => ({ kind: "end", step: of, atMs: 0 });
 const info = (name: string, text: string, ephemeral = false): EngineEvent => ({
@@ -80,6 +82,29 @@ describe("events of the engine", () => {
       text: "error: broken",
     });
     expect(parseEvent(message("debug"))).toBeUndefined();
+  });
+
+  it("reads what a provider refuses without the engine's words around it", () => {
+    const message =
+      "libvirt:index:Domain resource 'n1': property rootDisk.sizeMiB value {<nil>} has a problem: it cannot shrink; keep it";
+    const line = JSON.stringify({ diagnosticEvent: { severity: "error", message, urn: urnOf("n1") } });
+    expect(parseEvent(line)).toMatchObject({
+      text: "n1: rootDisk.sizeMiB: it cannot shrink; keep it",
+      refusal: { name: "n1", property: "rootDisk.sizeMiB", reason: "it cannot shrink; keep it" },
+    });
+  });
+
+  const same = (olds: object, news: object, kind = "resourcePreEvent", type = "a:b:C"): string =>
+    JSON.stringify({ [kind]: { metadata: { op: "same", urn: urnOf("n1"), type, old: olds, new: news } } });
+  it.each([
+    ["equal", same({ inputs: { a: [1] } }, { inputs: { a: [1] } }), false],
+    ["another input", same({ inputs: { a: 1 } }, { inputs: { a: 2 } }), true],
+    ["protected now", same({}, { protect: true }), true],
+    ["other outputs", same({ outputs: { a: 1 } }, { outputs: {} }), false],
+    ["outputs of the stack", same({ outputs: { a: 1 } }, { outputs: {} }, "resOutputsEvent", STACK), true],
+    ["outputs to come", same({ outputs: { a: 1 } }, {}, "resourcePreEvent", STACK), false],
+  ])("sees whether the state would hold something else: %s", (_, line, records) => {
+    expect(parseEvent(line)).toMatchObject({ step: { records } });
   });
 
   it("never throws on anything", () => {
@@ -266,6 +291,32 @@ describe("the preview table", () => {
       "after     Command  update  stdin",
       "",
       "4 of 5 machines and 1 other resource change.",
+    ]);
+  });
+
+  it("calls a machine forbidden whose change the provider's check refuses, once", () => {
+    const refused = (property: string): EngineEvent => ({
+      kind: "message",
+      severity: "error",
+      text: `n1: ${property}: keep it`,
+      urn: urnOf("n1"),
+      ephemeral: false,
+      refusal: { name: "n1", property, reason: "keep it" },
+    });
+    const { errors, machines } = summarisePreview([
+      start(step("n1", "refresh")),
+      refused("rootDisk.sizeMiB"),
+      refused("rootDisk.pool"),
+    ]);
+    expect(errors).toEqual([]);
+    expect(machines).toEqual([
+      {
+        name: "n1",
+        urn: urnOf("n1"),
+        effect: "forbidden",
+        why: "rootDisk.sizeMiB, rootDisk.pool",
+        note: "keep it",
+      },
     ]);
   });
 
