@@ -3,6 +3,7 @@ import { byHand } from "./scenarios/by-hand.ts";
 import { changes } from "./scenarios/changes.ts";
 import { images } from "./scenarios/images.ts";
 import { jobs } from "./scenarios/jobs.ts";
+import { readmeScenarios } from "./scenarios/readme.ts";
 import { secrets } from "./scenarios/secrets.ts";
 import { ClusterUnderTest } from "./support/cluster.ts";
 import { hypervisor } from "./support/hypervisor.ts";
@@ -32,6 +33,7 @@ afterAll(async () => {
 });
 
 jobs(cluster);
+readmeScenarios(lab, administrator);
 
 describe("while an administrator keeps a node drained", () => {
   beforeAll(() =>

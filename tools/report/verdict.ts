@@ -36,14 +36,18 @@ export function judgePreview(
 ): Verdict {
   const forbidden = summary.machines.some((machine) => machine.effect === "forbidden");
   if (failed || forbidden || summary.errors.length > 0) return { kind: "refused" };
-  if (!unsettled && !events.some(changesState)) return { kind: "nothing" };
+  // The stack itself has a step in every run: where none could be read, nothing is known.
+  const understood = events.some((event) => event.kind === "start" || event.kind === "end");
+  if (understood && !unsettled && !events.some(changesState)) return { kind: "nothing" };
   const interrupted = summary.machines.filter((machine) => INTERRUPTS.has(machine.effect));
   return { kind: "apply", interrupts: interrupted.map((machine) => machine.name) };
 }
 
-/** A step that does something, or after which the state holds something else. */
+const IDLE: ReadonlySet<string> = new Set(["same", "read", "refresh"]);
+
+/** A step that does something, or after which the state holds something else; or the engine's own count of such. */
 function changesState(event: EngineEvent): boolean {
+  if (event.kind === "summary") return Object.keys(event.changes).some((operation) => !IDLE.has(operation));
   if (event.kind !== "start" && event.kind !== "end") return false;
-  const { operation, records } = event.step;
-  return records || !["same", "read", "refresh"].includes(operation);
+  return event.step.records || !IDLE.has(event.step.operation);
 }

@@ -1,6 +1,7 @@
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { homedir, tmpdir } from "node:os";
 import { join } from "node:path";
+import { createContext, openSession } from "../../../tools/commands/context.ts";
 import { projectRoot } from "../../../tools/paths.ts";
 import { type ClusterShape, clusterFile, USER } from "./cluster-file.ts";
 import { whileWatched } from "./processes.ts";
@@ -133,6 +134,19 @@ export class LabUnderTest {
   async openSsh(): Promise<void> {
     const agentless = { ...this.#env, HOME: this.#homeWithKey() };
     await must("npm", ["run", "--silent", "ssh", "--", "true"], { cwd: projectRoot(), env: agentless });
+  }
+
+  /** Runs a command line in the checkout as the lab's user types it; it must succeed. */
+  shell(command: string, input = ""): Promise<string> {
+    const env = { ...this.#env, HOME: this.#homeWithKey(), npm_config_loglevel: "silent" };
+    return must("bash", ["-c", command], { cwd: projectRoot(), env, input });
+  }
+
+  /** Runs the engine without the scripts, on the same state; it must succeed. */
+  async pulumi(...args: string[]): Promise<string> {
+    const { env, pulumi, stackFile } = await openSession(createContext(STACK, this.#env));
+    const all = [...args, "--stack", STACK, "--config-file", stackFile, "--non-interactive"];
+    return must(pulumi, all, { cwd: projectRoot(), env });
   }
 
   #homeWithKey(): string {

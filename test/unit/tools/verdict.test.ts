@@ -72,6 +72,13 @@ describe("what follows from a preview", () => {
     expect(judge([event("n1", "same")], { failed: true })).toEqual({ kind: "refused" });
   });
 
+  it("is an update where nothing was understood, or the engine counts what was not", () => {
+    const counted: EngineEvent = { kind: "summary", seconds: 1, changes: { same: 3, import: 1 } };
+    expect(judge([])).toEqual({ kind: "apply", interrupts: [] });
+    expect(judge([event("n1", "same"), counted])).toEqual({ kind: "apply", interrupts: [] });
+    expect(judge([event("n1", "same"), { ...counted, changes: { same: 3 } }])).toEqual({ kind: "nothing" });
+  });
+
   it("is an update where a run left something open", () => {
     expect(judge([event("n1", "same")], { unsettled: true })).toEqual({ kind: "apply", interrupts: [] });
   });
