@@ -1,11 +1,12 @@
 import { existsSync, readFileSync } from "node:fs";
 import { isDeepStrictEqual } from "node:util";
 import { describe, expect, it } from "vitest";
+import { documentOf, examplePlan, previewEvents } from "../../../tools/docs/changed-lab.ts";
+import { pictures } from "../../../tools/docs/pictures.ts";
 import { readLabOutputs, renderLab } from "../../../tools/report/lab-summary.ts";
 import { renderPreview, summarisePreview } from "../../../tools/report/preview-table.ts";
 import { README_STEPS } from "../../e2e/scenarios/readme.ts";
 import { readmeBlock, readmeChanges, readmeCommands, readmeText } from "../../e2e/support/readme.ts";
-import { documentOf, examplePlan, previewEvents } from "./changed-lab.ts";
 
 /** The commands that no step of the end-to-end scenario runs: the file that runs them, and how it says so. */
 const ELSEWHERE: Readonly<Record<string, readonly [file: string, text: string]>> = {
@@ -76,6 +77,14 @@ describe("what README.md shows", () => {
       verification: { job: plan.computeNodes[0]?.name },
     });
     expect(readmeBlock("SLURM state")).toEqual(renderLab(outputs, "/home/ada/.local/state/hyperlab"));
+  });
+
+  it.each(pictures())("has the picture of the example's plan: %s", (file, content) => {
+    expect(readFileSync(file, "utf8"), "run node tools/docs/write-pictures.ts").toBe(content);
+    // GitHub shows no picture that loads anything.
+    expect(content.replace('xmlns="http://www.w3.org/2000/svg"', "")).not.toMatch(
+      /https?:|@import|url\(|href/,
+    );
   });
 
   it("links only to files that are there", () => {

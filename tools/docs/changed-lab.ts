@@ -1,35 +1,55 @@
 /** What a change of the example's cluster file means for each machine, from planner and provider, without a host. */
 import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import { parseDocument } from "yaml";
-import { loadLabFile } from "../../../config/index.ts";
-import { renderSeed } from "../../../planning/cloud-init/index.ts";
+import { type LabConfig, loadLabFile } from "../../config/index.ts";
+import { renderSeed } from "../../planning/cloud-init/index.ts";
 import {
   controllerDocument,
   type HpcClusterPlan,
+  hasErrors,
+  type ImageFact,
   imageRequests,
+  type LabFacts,
   type NodePlan,
-} from "../../../planning/index.ts";
-import { recordedFacts } from "../../../providers/libvirt/resources/domain/plan/facts.ts";
-import { createLine, deleteLine } from "../../../providers/libvirt/resources/domain/plan/line.ts";
-import { planDomain } from "../../../providers/libvirt/resources/domain/plan/plan.ts";
-import type { PropertyMap } from "../../../providers/plugin/index.ts";
-import type { EngineEvent, ResourceStep } from "../../../tools/report/engine-events.ts";
-import { goodFacts, planned } from "../planning/lab.ts";
+  planLab,
+  unknownHost,
+} from "../../planning/index.ts";
+import { recordedFacts } from "../../providers/libvirt/resources/domain/plan/facts.ts";
+import { createLine, deleteLine } from "../../providers/libvirt/resources/domain/plan/line.ts";
+import { planDomain } from "../../providers/libvirt/resources/domain/plan/plan.ts";
+import type { PropertyMap } from "../../providers/plugin/index.ts";
+import { projectRoot } from "../paths.ts";
+import type { EngineEvent, ResourceStep } from "../report/engine-events.ts";
 
 /** The plan of the example, with YAML merged into `clusters.hpc`. */
 export function examplePlan(change = ""): HpcClusterPlan {
-  const document = parseDocument(readFileSync("examples/dev.yaml", "utf8"));
+  const document = parseDocument(readFileSync(join(projectRoot(), "examples", "dev.yaml"), "utf8"));
   merge(document, ["clusters", "hpc"], parseDocument(change).toJS());
   const loaded = loadLabFile(String(document), "dev.yaml");
   if (!loaded.ok) throw new Error(JSON.stringify(loaded.problems));
-  const facts = goodFacts(loaded.config);
-  // Another recipe is another image.
-  for (const request of imageRequests(loaded.config)) {
-    const fact = facts.images[request.key];
-    if (fact) fact.identity = { id: digest(JSON.stringify(request)) };
-  }
-  return planned(loaded.config, facts);
+  const { plan, findings } = planLab(loaded.config, factsFor(loaded.config));
+  if (plan.hpc === undefined || hasErrors(findings)) throw new Error(JSON.stringify(findings));
+  return plan.hpc;
+}
+
+/** Fixed facts: a host of which nothing but KVM is known, and an image for each recipe. */
+function factsFor(config: LabConfig): LabFacts {
+  const images = imageRequests(config).map((request): [string, ImageFact] => [
+    request.key,
+    {
+      path: `/cache/${request.key}.qcow2`,
+      identity: { id: digest(JSON.stringify(request)) },
+      format: { known: true, value: "qcow2" },
+      virtualSizeMiB: { known: true, value: 4096 },
+    },
+  ]);
+  return {
+    invoker: { name: "ada", sshKeys: ["ssh-ed25519 AAAAC3Nz ada@example"] },
+    host: { ...unknownHost("nobody looked"), kvm: { known: true, value: true } },
+    images: Object.fromEntries(images),
+  };
 }
 
 function merge(document: ReturnType<typeof parseDocument>, path: string[], value: unknown): void {
