@@ -12,10 +12,10 @@ import { consoleReporter } from "./report/progress.ts";
 const EXIT = { ok: 0, failed: 1, usage: 2, refused: 3, interrupted: 130 } as const;
 
 const NOTES = `
-Every command is an npm script as well: npm run up, npm run preview, npm run ssh, npm run down, npm test.
-Arguments follow "--": npm run ssh -- hostname
+Arguments follow "--", for example: npm run ssh -- hostname
+Usage of one command: npm run COMMAND -- --help
 
-Exit codes: 0 done, 1 failed, 2 wrong usage, 3 refused because something on this machine stands in the way
+Exit codes: 0 done, 1 failed or declined, 2 wrong usage, 3 refused because something on this machine stands in the way
 (nothing was changed), 130 interrupted. ssh ends with the code of ssh.
 
 Environment:
@@ -26,58 +26,82 @@ Environment:
                                  another passphrase than the generated one
   NO_COLOR                       no colours`;
 
+interface StackOptions {
+  stack: string;
+}
+
 /** Parses the command line and runs a command. Returns the exit code. */
 async function main(args: readonly string[]): Promise<number> {
   let code: number = EXIT.ok;
-  const program = new Command("hyperlab")
+  const program = new Command("npm run")
+    .usage("COMMAND -- [options]")
     .description("An AI and HPC lab on libvirt hosts as one typed Pulumi program.")
-    .option("-s, --stack <name>", "stack to work on", process.env.HYPERLAB_STACK || "dev")
     .addHelpText("after", NOTES)
+    .showHelpAfterError("Commands and options: node tools/bootstrap.mjs --help")
+    .helpCommand(false)
     .enablePositionalOptions()
-    .exitOverride()
-    .configureHelp({ showGlobalOptions: true });
-  const context = () => createContext(program.opts<{ stack: string }>().stack);
-  const command = (name: string, description: string): Command =>
-    program.command(name).description(description).allowExcessArguments(false);
+    .exitOverride();
+  const command = (name: string, description: string, words = ""): Command =>
+    program
+      .command(name)
+      .description(description)
+      .usage(`-- [options]${words}`)
+      .showHelpAfterError(`Usage: npm run ${name} -- --help`)
+      .allowExcessArguments(false);
+  const onStack = (name: string, description: string, words = ""): Command =>
+    command(name, description, words).option(
+      "-s, --stack <name>",
+      "stack to work on (HYPERLAB_STACK)",
+      process.env.HYPERLAB_STACK || "dev",
+    );
 
-  command("up", "bring the lab up, or make the changes that the cluster file asks for")
-    .option("-y, --yes", "do not ask before machines are restarted, rebuilt, replaced or removed", false)
-    .action(async (options: { yes: boolean }) => {
-      code = await up(context(), options);
+  onStack("up", "bring the lab up, or make the changes that the cluster file asks for")
+    .option("-y, --yes", "do not ask before machines are restarted, rebuilt, replaced, stopped or removed")
+    .addHelpText(
+      "after",
+      "\nPreviews first. Nothing is touched where a change is forbidden; at a terminal it asks before it interrupts machines.",
+    )
+    .action(async (options: StackOptions & { yes?: true }) => {
+      code = await up(createContext(options.stack), { yes: options.yes === true });
     });
-  command("preview", "show what up would do to each machine")
-    .option("--json", "print JSON instead of a table", false)
-    .action(async (options: { json: boolean }) => {
-      code = await preview(context(), options);
+  onStack("preview", "show what up would do to each machine; changes nothing")
+    .option("--json", "print JSON instead of a table")
+    .action(async (options: StackOptions & { json?: true }) => {
+      code = await preview(createContext(options.stack), { json: options.json === true });
     });
-  command("ssh", "log in to the controller, or run a command there")
+  onStack("ssh", "log in to the controller, or run a command there", " [command...]")
     .option("-n, --node <name>", "another machine of the lab")
     .argument("[command...]", "command to run instead of a login shell")
+    .addHelpText(
+      "after",
+      "\nExamples:\n  npm run ssh -- sinfo\n  npm run ssh -- --node dev-compute-01 uptime",
+    )
     .passThroughOptions()
-    .action(async (words: string[], options: { node?: string }) => {
-      code = await ssh(context(), { node: options.node, command: words });
+    .action(async (words: string[], options: StackOptions & { node?: string }) => {
+      code = await ssh(createContext(options.stack), { node: options.node, command: words });
     });
-  command("down", "remove everything that was made; protected volumes are asked for first")
-    .option("-y, --yes", "remove protected volumes too, without asking", false)
-    .option("--keep-protected", "keep protected volumes, without asking", false)
-    .action(async (options: { yes: boolean; keepProtected: boolean }) => {
-      code = await down(context(), options);
+  onStack("down", "remove everything that was made; protected volumes are asked for first")
+    .option("-y, --yes", "remove protected volumes too, without asking")
+    .option("--keep-protected", "keep protected volumes, without asking")
+    .action(async (options: StackOptions & { yes?: true; keepProtected?: true }) => {
+      const { stack, yes = false, keepProtected = false } = options;
+      code = await down(createContext(stack), { yes, keepProtected });
     });
-  command("test", "formatter, linter, types and all tests that boot no machine")
+  command("test", "formatter, linter, types and all tests that boot no machine", " [files...]")
     .argument("[files...]", "only tests whose path contains one of these")
     .action(async (files: string[]) => {
       code = await test(files);
     });
-  command("test:e2e", "tests that boot machines")
+  command("test:e2e", "tests that boot machines", " [files...]")
     .argument("[files...]", "only tests whose path contains one of these")
     .action(async (files: string[]) => {
       code = await testMachines(files);
     });
-  command("bench", "measure and write docs/benchmarks.md")
+  onStack("bench", "measure and write docs/benchmarks.md", " [arguments...]")
     .argument("[arguments...]", "handed to the benchmarks, options too")
     .allowUnknownOption()
-    .action(async (words: string[]) => {
-      code = await bench(context(), words);
+    .action(async (words: string[], options: StackOptions) => {
+      code = await bench(createContext(options.stack), words);
     });
   await program.parseAsync(args, { from: "user" });
   return code;

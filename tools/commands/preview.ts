@@ -14,12 +14,14 @@ export async function preview(context: Context, options: { json: boolean }): Pro
   if (options.json) process.stdout.write(`${JSON.stringify(summary, undefined, 2)}\n`);
   else {
     showMessages(report, summary);
-    if (result.code === 0)
-      for (const line of renderPreview(summary, process.stdout.columns ?? 160)) report.line(line);
+    if (result.code === 0) for (const line of renderPreview(summary, terminalWidth())) report.line(line);
   }
   if (result.code !== 0) report.line(`The preview failed; nothing was changed. Full output: ${result.log}`);
   return result.code;
 }
+
+/** Lines are cut at the edge of a terminal; a file or a pipe gets them whole. */
+export const terminalWidth = (): number => process.stdout.columns ?? Number.POSITIVE_INFINITY;
 
 /** Runs the engine's preview without showing more than that it runs. */
 export async function runPreview(

@@ -6,6 +6,7 @@ import { stackOutputs } from "../engine/query.ts";
 import { readLabOutputs } from "../report/lab-summary.ts";
 import { hostNames, sshConfigText, sshFiles, writeSshFiles } from "../ssh/client-files.ts";
 import { ownKeyFile } from "../ssh/own-key.ts";
+import { readCheckpoint } from "../state/checkpoint.ts";
 import { type Context, openSession } from "./context.ts";
 
 /** Logs in to the controller or another machine, host keys checked. Returns ssh's exit code. */
@@ -14,11 +15,12 @@ export async function ssh(
   options: { node: string | undefined; command: readonly string[] },
 ): Promise<number> {
   const { layout } = context;
+  const nothing = `stack ${layout.stack} has no machines to log in to; bring them up first: npm run up`;
+  // Without asking the engine, which may have to be obtained first and would only say that there is no such stack.
+  if (readCheckpoint(layout)?.exists === false) throw new Error(nothing);
   const session = await openSession(context);
   const outputs = readLabOutputs(await stackOutputs(session));
-  if (outputs.sshConfig === undefined || outputs.knownHosts === undefined) {
-    throw new Error(`stack ${layout.stack} has no machines to log in to; bring them up first: npm run up`);
-  }
+  if (outputs.sshConfig === undefined || outputs.knownHosts === undefined) throw new Error(nothing);
   const names = hostNames(outputs.sshConfig);
   const host = options.node ?? names[0];
   if (host === undefined || !names.includes(host)) {

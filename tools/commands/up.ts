@@ -7,7 +7,7 @@ import { judgePreview } from "../report/verdict.ts";
 import { fingerprint } from "../state/fingerprint.ts";
 import { type Context, clusterFile } from "./context.ts";
 import { prepareRun } from "./prepare.ts";
-import { runPreview, showMessages } from "./preview.ts";
+import { runPreview, showMessages, terminalWidth } from "./preview.ts";
 
 export interface UpOptions {
   /** Do not ask before machines are interrupted or removed. */
@@ -79,7 +79,7 @@ async function apply(context: Context, session: EngineSession, previewed: Previe
 
 /** The table of a preview, where a machine changes; other resources alone are one line. */
 function showChanges({ report }: Context, summary: PreviewSummary): void {
-  const lines = renderPreview(summary, process.stdout.columns ?? 160);
+  const lines = renderPreview(summary, terminalWidth());
   const machines = summary.machines.some((machine) => machine.effect !== "none");
   if (machines) for (const line of lines) report.line(line);
   else if (summary.others.length > 0) report.line(`No machine is touched. ${lines.at(-1)}`);
