@@ -1,19 +1,6 @@
 /** Builds a golden image: Debian packages into a tree, the tree into a disk that boots by itself. No mounts, no loop devices. */
 import { createHash } from "node:crypto";
-import {
-  chmod,
-  copyFile,
-  mkdir,
-  mkdtemp,
-  open,
-  readdir,
-  readFile,
-  rename,
-  rm,
-  stat,
-  statfs,
-  writeFile,
-} from "node:fs/promises";
+import { copyFile, mkdir, open, readdir, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { writeDisk } from "./disk.ts";
 import { filesDigest, guestFiles, imagesDirectory } from "./guest.ts";
@@ -22,6 +9,7 @@ import { hostMirror, type Mirror, sourceLines } from "./mirror.ts";
 import { type Progress, run, stderrProgress } from "./process.ts";
 import { canonicalRecipe, imagePath, manifestPath, type Recipe, recipeId, recipeProblems } from "./recipe.ts";
 import { writeTar } from "./tar.ts";
+import { makeWork, removeWork } from "./work.ts";
 
 /** Result of a build, printed as one JSON line. */
 export interface BuiltImage {
@@ -90,17 +78,6 @@ async function checkTools(): Promise<string> {
     );
   }
   return keyring;
-}
-
-async function checkSpace(directory: string): Promise<void> {
-  const needed = 4 * 1024 ** 3;
-  const space = await statfs(directory);
-  const free = space.bavail * space.bsize;
-  if (free >= needed) return;
-  const gibibytes = (bytes: number) => (bytes / 1024 ** 3).toFixed(1);
-  throw new Error(
-    `Building an image needs ${gibibytes(needed)} GiB in ${directory}, where ${gibibytes(free)} GiB are free. Free space there or choose another directory with --output.`,
-  );
 }
 
 /** The package mirror that images are built from: the host's own. */
@@ -207,31 +184,10 @@ async function finished(directory: string, recipe: Recipe): Promise<BuiltImage |
   return { id: manifest.id, path: file, packagesSha256: manifest.packagesSha256, sizeBytes: size };
 }
 
-/** The tree of an unprivileged build belongs to other user ids; only their namespace can remove it. */
-async function removeWork(work: string): Promise<void> {
-  if (process.geteuid?.() !== 0 && (await exists(path.join(work, "tree")))) {
-    await run("mmdebstrap", ["--unshare-helper", "rm", "-rf", path.join(work, "tree")]).catch(() => "");
-  }
-  await rm(work, { recursive: true, force: true });
-}
-
-async function makeWork(directory: string, id: string): Promise<string> {
-  const root = process.geteuid?.() === 0;
-  const work = root ? path.join(directory, `.build-${id}`) : await mkdtemp(`/var/tmp/hyperlab-image-${id}-`);
-  if (root) {
-    await rm(work, { recursive: true, force: true });
-    await mkdir(work);
-  }
-  // Without root the builder's user ids differ from ours and need to enter and write.
-  await chmod(work, root ? 0o700 : 0o777);
-  return work;
-}
-
 async function buildInto(build: Build, directory: string): Promise<BuiltImage> {
   const { recipe, work, progress } = build;
   const environment = { ...process.env, PATH: searchPath, LC_ALL: "C.UTF-8", TMPDIR: work };
   const keyring = await checkTools();
-  await checkSpace(work);
   progress.step("preparing the guest software");
   await stageInputs(build);
   progress.step(`installing ${recipe.packages.length} packages and what they need (Debian ${recipe.suite})`);

@@ -80,7 +80,7 @@ export async function acquireLock(
       if (holder !== undefined && !(await alive(holder))) await rm(file, { force: true });
       else {
         onWait(
-          `waiting for another build of this image${holder === undefined ? "" : ` (process ${holder.pid} on ${holder.host})`}`,
+          `waiting for another build of this image${holder === undefined ? "" : ` (process ${holder.pid} on ${holder.host})`}; where there is none, remove ${file}`,
         );
         await delay(1000, undefined, signal === undefined ? {} : { signal });
       }

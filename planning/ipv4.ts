@@ -12,10 +12,12 @@ export function parseIpv4(text: string): number | undefined {
   return value;
 }
 
+/** Dotted form of an address. */
 export function formatIpv4(value: number): string {
   return [24, 16, 8, 0].map((shift) => Math.floor(value / 2 ** shift) % 256).join(".");
 }
 
+/** An IPv4 network: its first and last address and the length of its prefix. */
 export interface Subnet {
   /** First address: the network's own. */
   network: number;
@@ -30,11 +32,17 @@ export function parseSubnet(text: string): Subnet | undefined {
   const address = parseIpv4(match?.[1] ?? "");
   const prefix = Number(match?.[2] ?? Number.NaN);
   if (address === undefined || Number.isNaN(prefix) || prefix > 32) return undefined;
+  return subnetOf(address, prefix);
+}
+
+/** The subnet of that prefix length which holds the address. */
+export function subnetOf(address: number, prefix: number): Subnet {
   const size = 2 ** (32 - prefix);
   const network = Math.floor(address / size) * size;
   return { network, broadcast: network + size - 1, prefix };
 }
 
+/** Prefix form, for example `10.50.0.0/24`. */
 export const formatSubnet = (subnet: Subnet): string => `${formatIpv4(subnet.network)}/${subnet.prefix}`;
 
 /** Whether the address is one that a host of the subnet can have. */
@@ -42,6 +50,7 @@ export function isHost(subnet: Subnet, address: number): boolean {
   return address > subnet.network && address < subnet.broadcast;
 }
 
+/** Whether two subnets have an address in common. */
 export function overlap(a: Subnet, b: Subnet): boolean {
   return a.network <= b.broadcast && b.network <= a.broadcast;
 }

@@ -42,6 +42,7 @@ export async function prepareRun(context: Context, purpose: "change" | "preview"
 async function preflight(context: Context, lab: LabConfig, state: CheckpointSummary): Promise<void> {
   const needs = labNeeds(lab);
   const facts = await gatherFacts({
+    cache: context.cache,
     poolPath: needs.poolPath,
     kvm: await probeKvm({ cache: context.cache }),
     existingMachines: state.resources

@@ -1,10 +1,13 @@
-import type { LabNeeds, MachineFacts } from "./facts.ts";
+import { formatSubnet, overlap, parseSubnet } from "../../planning/ipv4.ts";
+import type { Known, LabNeeds, MachineFacts } from "./facts.ts";
 import type { Finding } from "./finding.ts";
-import { formatSubnet, overlap, parseSubnet } from "./ipv4.ts";
 
-/** Kept free for the host itself and for building an image. */
+/** Kept free for the host itself. */
 const HOST_MEMORY_MIB = 512;
-const IMAGE_DISK_MIB = 4_096;
+/** What the build of an image takes while it runs; the builder asks for the same. */
+const IMAGE_BUILD_MIB = 4_096;
+/** What an image takes in the pool. */
+const IMAGE_DISK_MIB = 1_024;
 /** What a fresh machine writes to its disk in its first days; its full size is only a limit. */
 const FIRST_DISK_MIB = 1_024;
 
@@ -20,6 +23,7 @@ export function checkMachine(needs: LabNeeds, facts: MachineFacts): Finding[] {
   ];
 }
 
+/** Networks that the machine reaches already: its own, Docker's, those of VPNs. */
 export function checkSubnets(needs: LabNeeds, facts: Pick<MachineFacts, "routes">): Finding[] {
   if (needs.networks.length === 0) return [];
   const { routes } = facts;
@@ -73,8 +77,8 @@ function checkIptables(bridges: readonly string[], facts: MachineFacts): Finding
   if (!facts.firewall.known) {
     if (suspects.length === 0) return [];
     const problem = `${suspects.join(" and ")} may block the lab's network; that is not known: ${facts.firewall.why}`;
-    const fix =
-      'run `sudo iptables -S FORWARD`; with a policy DROP and no LIBVIRT chains, see the fix below the documentation\'s heading "Firewalls"';
+    const allow = iptablesFix(bridges, facts.docker ? "DOCKER-USER" : "FORWARD", true, false);
+    const fix = `run \`sudo iptables -S FORWARD\`; where its policy is DROP and no line names LIBVIRT: ${allow}`;
     return [
       {
         check: "forwarding",
@@ -97,9 +101,9 @@ function checkIptables(bridges: readonly string[], facts: MachineFacts): Finding
     ...(forwardBlocked ? ["machines do not reach the outside"] : []),
     ...(forwardBlocked && facts.bridgeTrafficIsFiltered ? ["machines do not reach each other"] : []),
   ];
-  const fix = facts.ufwEnabled
-    ? ufwFix(bridges)
-    : iptablesFix(bridges, forward, forwardBlocked, inputBlocked);
+  // Docker leaves this chain to its users and keeps it when it restarts.
+  const chain = forward.some((rule) => rule.includes("-j DOCKER-USER")) ? "DOCKER-USER" : "FORWARD";
+  const fix = facts.ufwEnabled ? ufwFix(bridges) : iptablesFix(bridges, chain, forwardBlocked, inputBlocked);
   const problem = `${who} drops traffic of libvirt's networks unless libvirt's rules stand in the same tables: ${effects.join(", ")}`;
   return [{ check: "forwarding", level: "warning", problem, fix }];
 }
@@ -115,12 +119,10 @@ function ufwFix(bridges: readonly string[]): string {
 
 function iptablesFix(
   bridges: readonly string[],
-  forward: readonly string[],
+  chain: "DOCKER-USER" | "FORWARD",
   forwarded: boolean,
   input: boolean,
 ): string {
-  // Docker leaves this chain to its users and keeps it when it restarts.
-  const chain = forward.some((rule) => rule.includes("-j DOCKER-USER")) ? "DOCKER-USER" : "FORWARD";
   const rules = bridges.flatMap((bridge) => [
     ...(forwarded ? [`${chain} -i ${bridge} -j ACCEPT`, `${chain} -o ${bridge} -j ACCEPT`] : []),
     ...(input ? [`INPUT -i ${bridge} -j ACCEPT`] : []),
@@ -128,6 +130,7 @@ function iptablesFix(
   return rules.map((rule) => `sudo iptables -I ${rule}`).join(" && ");
 }
 
+/** Memory for the machines that do not exist yet. */
 export function checkMemory(needs: LabNeeds, facts: MachineFacts): Finding[] {
   const fresh = newMachines(needs, facts);
   const wanted = fresh.reduce((sum, machine) => sum + machine.memoryMiB, 0);
@@ -150,40 +153,63 @@ export function checkMemory(needs: LabNeeds, facts: MachineFacts): Finding[] {
   ];
 }
 
+/** Space for the disks of new machines, and for building their image. */
 export function checkDisk(needs: LabNeeds, facts: MachineFacts): Finding[] {
   const fresh = newMachines(needs, facts);
   if (fresh.length === 0) return [];
-  const { poolFreeMiB } = facts;
-  if (!poolFreeMiB.known) {
-    const problem = `the free space of ${needs.poolPath} is not known: ${poolFreeMiB.why}`;
-    return [{ check: "disk", level: "unknown", problem, fix: `look at \`df -h ${needs.poolPath}\`` }];
+  return [...checkPool(needs, fresh, facts.poolFreeMiB), ...checkImageBuild(needs, facts)];
+}
+
+const disk = (level: Finding["level"], problem: string, fix: string): Finding[] => [
+  { check: "disk", level, problem, fix },
+];
+
+function checkPool(needs: LabNeeds, fresh: LabNeeds["machines"], space: Known<number>): Finding[] {
+  const { poolPath } = needs;
+  if (!space.known) {
+    return disk(
+      "unknown",
+      `the free space of ${poolPath} is not known: ${space.why}`,
+      `look at \`df -h ${poolPath}\``,
+    );
   }
   const least = IMAGE_DISK_MIB + fresh.length * FIRST_DISK_MIB;
   const full = IMAGE_DISK_MIB + fresh.reduce((sum, machine) => sum + machine.diskMiB, 0);
-  const free = poolFreeMiB.value;
-  const numbers = `${free} MiB are free in ${needs.poolPath}`;
-  if (free < least) {
+  const numbers = `${space.value} MiB are free in ${poolPath}`;
+  if (space.value < least) {
     const problem = `${numbers}, but image and ${fresh.length} new machines need ${least} MiB to begin with`;
-    return [
-      {
-        check: "disk",
-        level: "error",
-        problem,
-        fix: "free space there, or set another pool path in the cluster file",
-      },
-    ];
+    return disk("error", problem, "free space there, or set another pool_path in the cluster file");
   }
-  if (free < full) {
+  if (space.value < full) {
     const problem = `${numbers}; machines that fill their disks would need ${full} MiB, and stop when the space runs out`;
-    return [{ check: "disk", level: "warning", problem, fix: "watch the space, or choose smaller disks" }];
+    return disk("warning", problem, "watch the space, or choose smaller disks");
   }
   return [];
+}
+
+function checkImageBuild(needs: LabNeeds, { imageBuild }: MachineFacts): Finding[] {
+  if (!needs.buildsImage || imageBuild === undefined) return [];
+  const { folder, freeMiB } = imageBuild;
+  if (!freeMiB.known) {
+    return disk(
+      "unknown",
+      `the free space of ${folder}, where the image is built, is not known: ${freeMiB.why}`,
+      `look at \`df -h ${folder}\``,
+    );
+  }
+  if (freeMiB.value >= IMAGE_BUILD_MIB) return [];
+  return disk(
+    "error",
+    `${freeMiB.value} MiB are free in ${folder}, but building the image takes ${IMAGE_BUILD_MIB} MiB there`,
+    "free space there, or set XDG_CACHE_HOME to a folder on a larger disk",
+  );
 }
 
 function newMachines(needs: LabNeeds, facts: Pick<MachineFacts, "existingMachines">): LabNeeds["machines"] {
   return needs.machines.filter((machine) => !facts.existingMachines.includes(machine.name));
 }
 
+/** Whether machines run with hardware virtualisation, where the file asks for it or would take it. */
 export function checkKvm(needs: LabNeeds, facts: Pick<MachineFacts, "kvm">): Finding[] {
   const { kvm } = facts;
   if (needs.hypervisor === "qemu" || kvm.usable === true) return [];

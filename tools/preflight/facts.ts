@@ -1,11 +1,11 @@
 import type { KvmResult } from "../hypervisor/kvm-probe.ts";
-import type { Route } from "./ipv4.ts";
+import type { Route } from "./routes.ts";
 
 /** What a lab asks of the machine that it runs on. */
 export interface LabNeeds {
   /** Networks that the lab makes; an existing one is not in here. */
   networks: readonly { name: string; bridge: string; subnet: string }[];
-  /** Every machine of the lab. */
+  /** Every machine of the lab; the controller's disks include the state disk. */
   machines: readonly { name: string; memoryMiB: number; diskMiB: number }[];
   /** Folder of the storage pool. */
   poolPath: string;
@@ -27,6 +27,8 @@ export interface MachineFacts {
   memoryAvailableMiB: Known<number>;
   /** Free space where the pool is or will be. */
   poolFreeMiB: Known<number>;
+  /** Where an image is built, and the free space there; undefined where one lies in the cache already. */
+  imageBuild: { folder: string; freeMiB: Known<number> } | undefined;
   kvm: KvmResult;
   /** Rules of the chains FORWARD and INPUT as `iptables -S` prints them. */
   firewall: Known<{ forward: readonly string[]; input: readonly string[] }>;

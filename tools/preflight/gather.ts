@@ -1,22 +1,28 @@
-import { existsSync, readFileSync, statfsSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, statfsSync } from "node:fs";
 import { userInfo } from "node:os";
-import { dirname } from "node:path";
+import { dirname, join } from "node:path";
+import { workParent } from "../../images/work.ts";
 import type { KvmResult } from "../hypervisor/kvm-probe.ts";
 import { findProgram } from "../process/find-program.ts";
 import { run } from "../process/run.ts";
 import { type Known, known, type MachineFacts, type UserNamespaces, unknown } from "./facts.ts";
-import { parseRoutes } from "./ipv4.ts";
+import { readRoutes } from "./routes.ts";
 
 /** Collects what the checks need to know of this machine. Changes nothing and asks for no password. */
 export async function gatherFacts(options: {
+  /** Folder of hyperlab's caches. */
+  cache: string;
   poolPath: string;
   kvm: KvmResult;
   existingMachines: readonly string[];
 }): Promise<MachineFacts> {
   return {
-    routes: read("/proc/net/route", parseRoutes),
+    routes: await readRoutes().then(known, (error: unknown) =>
+      unknown(error instanceof Error ? error.message : String(error)),
+    ),
     memoryAvailableMiB: memoryAvailable(),
     poolFreeMiB: freeSpace(options.poolPath),
+    imageBuild: imageBuild(join(options.cache, "images")),
     kvm: options.kvm,
     firewall: await firewallRules(),
     docker: existsSync("/sys/class/net/docker0"),
@@ -58,14 +64,6 @@ function textOf(file: string): string {
   }
 }
 
-function read<T>(file: string, parse: (text: string) => T): Known<T> {
-  try {
-    return known(parse(readFileSync(file, "utf8")));
-  } catch (error) {
-    return unknown(error instanceof Error ? error.message : String(error));
-  }
-}
-
 function memoryAvailable(): Known<number> {
   const kibibytes = /^MemAvailable:\s+(\d+) kB/m.exec(textOf("/proc/meminfo"))?.[1];
   return kibibytes === undefined
@@ -83,6 +81,13 @@ function freeSpace(path: string): Known<number> {
   } catch (error) {
     return unknown(error instanceof Error ? error.message : String(error));
   }
+}
+
+/** A build is to be expected where no image lies in the cache; the builder itself asks again in any case. */
+function imageBuild(images: string): MachineFacts["imageBuild"] {
+  if (existsSync(images) && readdirSync(images).some((name) => name.endsWith(".qcow2"))) return undefined;
+  const folder = workParent(images);
+  return { folder, freeMiB: freeSpace(folder) };
 }
 
 async function firewallRules(): Promise<MachineFacts["firewall"]> {

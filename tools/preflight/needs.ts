@@ -37,8 +37,13 @@ function machines(hpc: HpcConfig): LabNeeds["machines"] {
     memoryMiB: starts ? Math.ceil(node.memoryGb * 1024) : 0,
     diskMiB: Math.ceil(node.diskGb * 1024),
   });
+  const controller = size(hpc.controller, true);
   return [
-    { name: controllerName(hpc.name), ...size(hpc.controller, true) },
+    {
+      name: controllerName(hpc.name),
+      memoryMiB: controller.memoryMiB,
+      diskMiB: controller.diskMiB + Math.ceil(hpc.stateDiskGb * 1024),
+    },
     ...hpc.computeNodes.nodes.map((node) => ({
       name: computeName(hpc.name, node.number),
       ...size(node, node.autoStart),

@@ -108,6 +108,16 @@ describe("a build", () => {
     expect(readdirSync(output())).toEqual([]);
   });
 
+  it("that fills the disk at its last step leaves nothing behind and says so", async () => {
+    installer(installed);
+    const full = "echo 'qemu-img: error while writing: No space left on device' >&2; exit 1";
+    writeFileSync(join(folder, "bin", "qemu-img"), `#!/bin/sh\n${full}\n`, { mode: 0o755 });
+    const broken = await build();
+    expect(broken.code).toBe(1);
+    expect(broken.stderr).toContain("No space left on device");
+    expect(readdirSync(output())).toEqual([]);
+  });
+
   it("that is interrupted leaves nothing behind", async () => {
     installer(`touch ${folder}/installing; exec sleep 600`);
     const running = start(canonicalRecipe(recipe));

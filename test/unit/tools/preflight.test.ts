@@ -1,5 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import { formatSubnet } from "../../../planning/ipv4.ts";
 import {
   checkDisk,
   checkForwarding,
@@ -10,8 +11,8 @@ import {
   checkUserNamespaces,
 } from "../../../tools/preflight/checks.ts";
 import { known, type LabNeeds, type MachineFacts, unknown } from "../../../tools/preflight/facts.ts";
-import { formatSubnet, overlap, parseRoutes, parseSubnet, subnet } from "../../../tools/preflight/ipv4.ts";
 import { isLocalSystem, labNeeds } from "../../../tools/preflight/needs.ts";
+import { parseIpRoutes, parseProcRoutes, type Route } from "../../../tools/preflight/routes.ts";
 
 const needs: LabNeeds = {
   networks: [{ name: "lab", bridge: "hlab0", subnet: "10.57.0.0/24" }],
@@ -28,6 +29,7 @@ const healthy: MachineFacts = {
   routes: known([]),
   memoryAvailableMiB: known(16_000),
   poolFreeMiB: known(100_000),
+  imageBuild: { folder: "/home/ada/.cache/hyperlab/images", freeMiB: known(100_000) },
   kvm: { usable: true, reason: "a test program ran under KVM" },
   firewall: known({ forward: ["-P FORWARD ACCEPT"], input: ["-P INPUT ACCEPT"] }),
   docker: false,
@@ -39,10 +41,27 @@ const healthy: MachineFacts = {
 };
 
 /** Two routes of a real machine: the default one and one for 10.57.0.0/16 through eth0. */
-const ROUTES = `Iface\tDestination\tGateway \tFlags\tRefCnt\tUse\tMetric\tMask\t\tMTU\tWindow\tIRTT
+const PROC_ROUTES = `Iface\tDestination\tGateway \tFlags\tRefCnt\tUse\tMetric\tMask\t\tMTU\tWindow\tIRTT
 eth0\t00000000\t0100000A\t0003\t0\t0\t0\t00000000\t0\t0\t0
 eth0\t0000390A\t00000000\t0001\t0\t0\t0\t0000FFFF\t0\t0\t0
 `;
+
+/** Routes of a machine with Docker and VPNs, as `ip` prints them. */
+const IP_ROUTES = `default via 192.168.1.1 dev eth0 proto dhcp src 192.168.1.7 metric 100
+0.0.0.0/1 via 10.8.0.1 dev tun0
+128.0.0.0/1 via 10.8.0.1 dev tun0
+10.20.0.0/16 via 10.8.0.1 dev tun0 metric 50
+10.8.0.1 dev tun0 proto kernel scope link src 10.8.0.2
+172.17.0.0/16 dev docker0 proto kernel scope link src 172.17.0.1 linkdown
+172.18.0.0/16 dev br-1234567890ab proto kernel scope link src 172.18.0.1
+192.168.9.0/24 proto static \\\tnexthop via 192.168.1.2 dev eth0 weight 1 \\\tnexthop via 192.168.1.3 dev eth0 weight 1
+100.64.0.0/10 dev tailscale0 table 52
+blackhole 198.51.100.0/24 proto static
+local 192.168.1.7 dev eth0 table local proto kernel scope host src 192.168.1.7
+broadcast 192.168.1.255 dev eth0 table local proto kernel scope link src 192.168.1.7
+`;
+const written = (routes: readonly Route[]): string[] =>
+  routes.map(({ device, subnet }) => `${formatSubnet(subnet)} ${device}`);
 
 describe("a healthy machine", () => {
   it("has no findings", () => {
@@ -51,15 +70,37 @@ describe("a healthy machine", () => {
 });
 
 describe("subnets", () => {
-  it("reads the kernel's routes without the default route", () => {
-    expect(parseRoutes(ROUTES).map(({ device, subnet: net }) => [device, formatSubnet(net)])).toEqual([
-      ["eth0", "10.57.0.0/16"],
+  it("reads the routes of every table, Docker's and those of VPNs, and no default route", () => {
+    expect(written(parseIpRoutes(IP_ROUTES))).toEqual([
+      "10.20.0.0/16 tun0",
+      "10.8.0.1/32 tun0",
+      "172.17.0.0/16 docker0",
+      "172.18.0.0/16 br-1234567890ab",
+      "192.168.9.0/24 eth0",
+      "100.64.0.0/10 tailscale0",
     ]);
-    fc.assert(fc.property(fc.string(), (text) => void parseRoutes(text)));
+    expect(written(parseProcRoutes(PROC_ROUTES))).toEqual(["10.57.0.0/16 eth0"]);
+    fc.assert(
+      fc.property(fc.string(), (text) => {
+        parseIpRoutes(text);
+        parseProcRoutes(text);
+      }),
+    );
+  });
+
+  it.each([
+    ["172.17.9.0/24", "docker0"],
+    ["172.18.0.0/24", "br-1234567890ab"],
+    ["10.20.30.0/24", "tun0"],
+    ["100.100.0.0/24", "tailscale0"],
+  ])("%s collides with %s", (subnet, device) => {
+    const networks = [{ name: "lab", bridge: "hlab0", subnet }];
+    const [finding] = checkSubnets({ ...needs, networks }, { routes: known(parseIpRoutes(IP_ROUTES)) });
+    expect(finding?.problem).toContain(`reaches through ${device}`);
   });
 
   it("names the route that collides", () => {
-    const [finding, ...others] = checkSubnets(needs, { routes: known(parseRoutes(ROUTES)) });
+    const [finding, ...others] = checkSubnets(needs, { routes: known(parseProcRoutes(PROC_ROUTES)) });
     expect(others).toEqual([]);
     expect(finding).toMatchObject({ check: "subnet", level: "error" });
     expect(finding?.problem).toBe(
@@ -68,29 +109,12 @@ describe("subnets", () => {
   });
 
   it("does not collide with the lab's own bridge, which is there from the second run on", () => {
-    const own = known([{ device: "hlab0", subnet: subnet(0x0a390000, 24) }]);
+    const own = known(parseIpRoutes("10.57.0.0/24 dev hlab0 proto kernel scope link src 10.57.0.1"));
     expect(checkSubnets(needs, { routes: own })).toEqual([]);
   });
 
   it("says unknown where the routes cannot be read", () => {
     expect(checkSubnets(needs, { routes: unknown("no /proc") })).toMatchObject([{ level: "unknown" }]);
-  });
-
-  it("overlap is symmetric, and a network overlaps with every part of itself", () => {
-    const network = fc.record({ base: fc.nat(0xffffffff), prefix: fc.integer({ min: 0, max: 32 }) });
-    fc.assert(
-      fc.property(network, network, fc.integer({ min: 0, max: 32 }), (a, b, longer) => {
-        const first = subnet(a.base, a.prefix);
-        const second = subnet(b.base, b.prefix);
-        expect(overlap(first, second)).toBe(overlap(second, first));
-        expect(overlap(first, subnet(first.base, Math.max(first.prefix, longer)))).toBe(true);
-        expect(parseSubnet(formatSubnet(first))).toEqual(first);
-      }),
-    );
-  });
-
-  it.each(["10.0.0.0", "10.0.0.256/24", "10.0.0.0/33", "a.b.c.d/8", ""])("%j is no subnet", (text) => {
-    expect(parseSubnet(text)).toBeUndefined();
   });
 });
 
@@ -110,14 +134,31 @@ describe("memory and disk", () => {
     expect(checkMemory(needs, { ...healthy, memoryAvailableMiB: known(4096 + 511) })).toHaveLength(1);
   });
 
-  it("refuses a disk that is too small to begin with, and warns of one that may fill up", () => {
-    expect(checkDisk(needs, { ...healthy, poolFreeMiB: known(5_000) })).toMatchObject([{ level: "error" }]);
-    expect(checkDisk(needs, { ...healthy, poolFreeMiB: known(10_000) })).toMatchObject([
-      { level: "warning" },
+  it("refuses a pool that is too small to begin with, and warns of one that may fill up", () => {
+    expect(checkDisk(needs, { ...healthy, poolFreeMiB: known(3_071) })).toMatchObject([
+      { check: "disk", level: "error", fix: expect.stringContaining("pool_path") },
     ]);
+    expect(checkDisk(needs, { ...healthy, poolFreeMiB: known(3_072) })).toMatchObject([{ level: "warning" }]);
+    expect(checkDisk(needs, { ...healthy, poolFreeMiB: known(21_504) })).toEqual([]);
     expect(checkDisk(needs, { ...healthy, poolFreeMiB: unknown("no such folder") })).toMatchObject([
       { level: "unknown", problem: "the free space of /var/lib/libvirt/images is not known: no such folder" },
     ]);
+  });
+
+  it("refuses a folder that is too small to build the image in, where one is to be built", () => {
+    const scarce = { ...healthy, imageBuild: { folder: "/cache/images", freeMiB: known(4_095) } };
+    expect(checkDisk(needs, scarce)).toEqual([
+      {
+        check: "disk",
+        level: "error",
+        problem: "4095 MiB are free in /cache/images, but building the image takes 4096 MiB there",
+        fix: "free space there, or set XDG_CACHE_HOME to a folder on a larger disk",
+      },
+    ]);
+    expect(checkDisk({ ...needs, buildsImage: false }, scarce)).toEqual([]);
+    expect(checkDisk(needs, { ...healthy, imageBuild: undefined })).toEqual([]);
+    const lost = { folder: "/cache/images", freeMiB: unknown("no such folder") };
+    expect(checkDisk(needs, { ...healthy, imageBuild: lost })).toMatchObject([{ level: "unknown" }]);
   });
 });
 
@@ -158,7 +199,7 @@ describe("firewalls", () => {
     const firewall = unknown("only root can read the firewall's rules");
     expect(checkForwarding(needs, { ...healthy, firewall })).toEqual([]);
     expect(checkForwarding(needs, { ...healthy, firewall, docker: true })).toMatchObject([
-      { level: "unknown" },
+      { level: "unknown", fix: expect.stringContaining("sudo iptables -I DOCKER-USER -i hlab0 -j ACCEPT") },
     ]);
   });
 
