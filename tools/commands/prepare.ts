@@ -23,7 +23,8 @@ export async function prepareRun(context: Context, purpose: "change" | "preview"
   const local = lab === undefined || isLocalSystem(lab.hpc?.host.uri ?? "qemu:///system");
   if (local) {
     const { cache, interactive, report } = context;
-    const state = await ensureHypervisor({ cache, report, interactive });
+    const buildsImage = lab === undefined || labNeeds(lab).buildsImage;
+    const state = await ensureHypervisor({ cache, report, interactive, buildsImage });
     showFindings(report, state.findings);
   }
   // Before the engine is obtained, which may take minutes, wherever the state can be read without it.

@@ -24,6 +24,8 @@ export interface HypervisorOptions {
   report: Reporter;
   /** A person at a terminal can be asked for a password. */
   interactive: boolean;
+  /** An image is built on this machine. Default: true. */
+  buildsImage?: boolean;
   /** Socket of the daemon. Default: the system's. */
   socket?: string;
 }
@@ -41,12 +43,20 @@ export interface HypervisorState {
  */
 export async function ensureHypervisor(options: HypervisorOptions): Promise<HypervisorState> {
   await ensurePackages(options);
-  await ensureDaemon(options);
-  await mustServeUs();
+  await startHypervisor(options);
   const findings = await mendKvmDevice(options.report);
   const around = (attempt: () => Promise<KvmResult>) =>
     options.report.step("Trying whether KVM runs a machine", attempt);
   return { kvm: await probeKvm({ cache: options.cache, around }), findings };
+}
+
+/**
+ * Starts the daemon where it does not run; installs nothing.
+ * @throws Refusal where rights are missing or it does not serve us, with the commands to type.
+ */
+export async function startHypervisor(options: Pick<HypervisorOptions, "report" | "socket">): Promise<void> {
+  await ensureDaemon(options);
+  await mustServeUs();
 }
 
 const isRoot = (): boolean => process.getuid?.() === 0;
@@ -55,6 +65,7 @@ async function ensurePackages(options: HypervisorOptions): Promise<void> {
   const installed = {
     arch: process.arch,
     isRoot: isRoot(),
+    buildsImage: options.buildsImage ?? true,
     hasProgram: (name: string) => findProgram(name) !== undefined,
     hasFile: (path: string) => existsSync(path),
   };
@@ -118,7 +129,7 @@ async function mustRun(command: readonly string[], onLine: (line: string) => voi
   throw new Error(`\`${command.join(" ")}\` ended with ${result.code}:\n${tail}`);
 }
 
-async function ensureDaemon(options: HypervisorOptions): Promise<void> {
+async function ensureDaemon(options: Pick<HypervisorOptions, "report" | "socket">): Promise<void> {
   const socket = options.socket ?? LIBVIRT_SOCKET;
   const state = await socketState(socket);
   const systemd = existsSync("/run/systemd/system");

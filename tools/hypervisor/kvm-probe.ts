@@ -21,7 +21,12 @@ export interface KvmResult {
   usable: boolean | undefined;
   /** Why, for people. */
   reason: string;
+  /** What would make it usable or known, where it is not. */
+  fix?: string;
 }
+
+const FIRMWARE_FIX =
+  "turn on virtualisation in the firmware, or nested virtualisation of the outer host, and load the module kvm_intel or kvm_amd";
 
 /** kvm-probe.S assembled: see there for what it does. */
 const PROGRAM = Buffer.from(
@@ -101,16 +106,29 @@ export interface ProbeOptions {
 export async function probeKvm(options: ProbeOptions): Promise<KvmResult> {
   const device = options.device ?? "/dev/kvm";
   if (process.arch !== "x64")
-    return { usable: undefined, reason: `there is no KVM probe for ${process.arch} yet` };
-  if (!existsSync(device)) return { usable: false, reason: `this machine has no ${device}` };
+    return {
+      usable: undefined,
+      reason: `there is no KVM probe for ${process.arch} yet`,
+      fix: "set `hypervisor: kvm` in the cluster file where you know that it works",
+    };
+  if (!existsSync(device))
+    return { usable: false, reason: `this machine has no ${device}`, fix: FIRMWARE_FIX };
   try {
     accessSync(device, constants.R_OK | constants.W_OK);
   } catch {
-    return { usable: undefined, reason: `you may not open ${device}, so it could not be tried` };
+    return {
+      usable: undefined,
+      reason: `you may not open ${device}, so it could not be tried`,
+      fix: "sudo usermod -aG kvm $USER, then log in again",
+    };
   }
   const qemu = options.qemu ?? findProgram("qemu-system-x86_64");
   if (qemu === undefined)
-    return { usable: undefined, reason: "QEMU is not installed, so KVM could not be tried" };
+    return {
+      usable: undefined,
+      reason: "QEMU is not installed, so KVM could not be tried",
+      fix: "install qemu-system-x86_64",
+    };
   const cacheFile = join(options.cache, "hypervisor", "kvm-probe.json");
   const identity = probeIdentity(qemu, device);
   const known = readCached(cacheFile, identity);
@@ -128,11 +146,13 @@ async function probeNow(qemu: string): Promise<KvmResult> {
     return {
       usable: false,
       reason: "a test program hangs or fails under KVM and runs under QEMU's own emulation",
+      fix: FIRMWARE_FIX,
     };
   }
   return {
     usable: undefined,
     reason: "the test program runs neither under KVM nor under emulation; QEMU is broken",
+    fix: `look at what \`${qemu} --version\` says, and install QEMU again`,
   };
 }
 
@@ -155,10 +175,10 @@ export function parseCached(text: string, identity: ProbeIdentity): KvmResult | 
     return undefined;
   }
   if (typeof content !== "object" || content === null) return undefined;
-  const { usable, reason, bootId, qemu, device }: Record<string, unknown> = { ...content };
+  const { usable, reason, fix, bootId, qemu, device }: Record<string, unknown> = { ...content };
   if (typeof usable !== "boolean" || typeof reason !== "string") return undefined;
   const same = bootId === identity.bootId && qemu === identity.qemu && device === identity.device;
-  return same ? { usable, reason } : undefined;
+  return same ? { usable, reason, ...(typeof fix === "string" ? { fix } : {}) } : undefined;
 }
 
 function readCached(file: string, identity: ProbeIdentity): KvmResult | undefined {

@@ -1,8 +1,12 @@
+import { commandsElsewhere } from "./distributions.ts";
+
 /** A program or file that hyperlab needs on the libvirt host, and the Debian package that has it. */
 interface Need {
   /** One of these programs must be there. */
   anyOf: readonly string[];
   package: string;
+  /** Only where an image is built on this machine. */
+  forImage?: true;
 }
 
 const ARCHITECTURES: Readonly<Record<string, { qemu: Need; firmware: string } | undefined>> = {
@@ -16,16 +20,15 @@ const ARCHITECTURES: Readonly<Record<string, { qemu: Need; firmware: string } | 
 const NEEDS: readonly Need[] = [
   { anyOf: ["libvirtd", "virtqemud"], package: "libvirt-daemon-system" },
   { anyOf: ["virsh"], package: "libvirt-clients" },
-  { anyOf: ["qemu-img"], package: "qemu-utils" },
+  { anyOf: ["qemu-img"], package: "qemu-utils", forImage: true },
   { anyOf: ["dnsmasq"], package: "dnsmasq-base" },
   { anyOf: ["iptables"], package: "iptables" },
   { anyOf: ["nft"], package: "nftables" },
-  { anyOf: ["mmdebstrap"], package: "mmdebstrap" },
+  { anyOf: ["mmdebstrap"], package: "mmdebstrap", forImage: true },
   { anyOf: ["xorriso", "genisoimage"], package: "xorriso" },
-  { anyOf: ["mcopy"], package: "mtools" },
-  { anyOf: ["mkfs.vfat"], package: "dosfstools" },
-  { anyOf: ["mke2fs"], package: "e2fsprogs" },
-  { anyOf: ["sfdisk"], package: "fdisk" },
+  { anyOf: ["mcopy"], package: "mtools", forImage: true },
+  { anyOf: ["mke2fs"], package: "e2fsprogs", forImage: true },
+  { anyOf: ["sfdisk"], package: "fdisk", forImage: true },
   { anyOf: ["ssh"], package: "openssh-client" },
 ];
 
@@ -44,11 +47,13 @@ export const DRIVER_PACKAGES = [
 ];
 
 /** What an ordinary user builds images with: ranges of user ids of his own. */
-const UNPRIVILEGED: Need = { anyOf: ["newuidmap"], package: "uidmap" };
+const UNPRIVILEGED: Need = { anyOf: ["newuidmap"], package: "uidmap", forImage: true };
 
 export interface InstalledFacts {
   arch: string;
   isRoot: boolean;
+  /** An image is built from packages on this machine. */
+  buildsImage: boolean;
   hasProgram: (name: string) => boolean;
   hasFile: (path: string) => boolean;
 }
@@ -58,6 +63,7 @@ export function missingPackages(facts: InstalledFacts): string[] {
   const architecture = ARCHITECTURES[facts.arch];
   if (!architecture) throw new Error(`hyperlab runs machines on x64 and arm64 hosts, not on ${facts.arch}`);
   const missing = [...NEEDS, architecture.qemu, ...(facts.isRoot ? [] : [UNPRIVILEGED])]
+    .filter((need) => facts.buildsImage || need.forImage !== true)
     .filter((need) => !need.anyOf.some((program) => facts.hasProgram(program)))
     .map((need) => need.package);
   const firmware = FIRMWARE_FILES[architecture.firmware] ?? [];
@@ -93,11 +99,7 @@ export function planInstall(facts: InstallFacts): InstallPlan {
   const commands = installCommands(facts.missing);
   const problem = `these packages are missing on this machine: ${facts.missing.join(" ")}`;
   if (!facts.osFamily.some((name) => name === "debian" || name === "ubuntu")) {
-    return {
-      kind: "refuse",
-      problem,
-      fix: "install libvirt, QEMU and the image tools by your distribution's means; the names are those of Debian",
-    };
+    return { kind: "refuse", problem, fix: commandsElsewhere(facts.osFamily, facts.missing) };
   }
   const sudo = (command: string[]): string[] => ["sudo", ...command];
   switch (facts.right) {
@@ -106,7 +108,7 @@ export function planInstall(facts: InstallFacts): InstallPlan {
     case "sudo":
       return {
         kind: "install",
-        commands: commands.map((command) => ["sudo", "-n", ...command.slice()]),
+        commands: commands.map((command) => ["sudo", "-n", ...command]),
         asks: false,
       };
     case "sudo-asks":

@@ -213,25 +213,17 @@ function newMachines(needs: LabNeeds, facts: Pick<MachineFacts, "existingMachine
 export function checkKvm(needs: LabNeeds, facts: Pick<MachineFacts, "kvm">): Finding[] {
   const { kvm } = facts;
   if (needs.hypervisor === "qemu" || kvm.usable === true) return [];
-  if (needs.hypervisor === "kvm") {
-    return [
-      {
-        check: "kvm",
-        level: kvm.usable === false ? "error" : "unknown",
-        problem: `the cluster file asks for KVM, but ${kvm.reason}`,
-        fix: "turn on virtualisation in the firmware (or nested virtualisation of the outer host), or set `hypervisor: auto`",
-      },
-    ];
-  }
+  const broken = kvm.usable === false;
+  const asked = needs.hypervisor === "kvm";
+  const remedy = kvm.fix ?? "turn on virtualisation in the firmware";
   return [
     {
       check: "kvm",
-      level: kvm.usable === false ? "warning" : "unknown",
-      problem: `machines will be emulated, which is 5 to 20 times slower: ${kvm.reason}`,
-      fix:
-        kvm.usable === false
-          ? "turn on virtualisation in the firmware, or nested virtualisation of the outer host"
-          : "sudo usermod -aG kvm $USER, then log in again",
+      level: broken ? (asked ? "error" : "warning") : "unknown",
+      problem: asked
+        ? `the cluster file asks for KVM, but ${kvm.reason}`
+        : `machines will be emulated, which is 5 to 20 times slower: ${kvm.reason}`,
+      fix: asked ? `${remedy}; or set \`hypervisor: auto\`` : remedy,
     },
   ];
 }

@@ -10,8 +10,20 @@ import {
 import { parseCached, probeFirmware } from "../../../tools/hypervisor/kvm-probe.ts";
 import { missingPackages, parseOsFamily, planInstall } from "../../../tools/hypervisor/packages.ts";
 
-const nothing = { arch: "x64", isRoot: true, hasProgram: () => false, hasFile: () => false };
-const everything = { arch: "x64", isRoot: true, hasProgram: () => true, hasFile: () => true };
+const nothing = {
+  arch: "x64",
+  isRoot: true,
+  buildsImage: true,
+  hasProgram: () => false,
+  hasFile: () => false,
+};
+const everything = {
+  arch: "x64",
+  isRoot: true,
+  buildsImage: true,
+  hasProgram: () => true,
+  hasFile: () => true,
+};
 
 describe("packages", () => {
   it("asks for nothing where everything is there", () => {
@@ -72,8 +84,34 @@ describe("packages", () => {
       problem: "these packages are missing on this machine: qemu-utils",
       fix: "sudo apt-get update && sudo apt-get install -y --no-install-recommends qemu-utils",
     });
-    expect(planInstall({ ...facts, osFamily: ["fedora"], right: "root" })).toMatchObject({ kind: "refuse" });
     expect(planInstall({ ...facts, missing: [], right: "none" })).toEqual({ kind: "nothing" });
+  });
+
+  it("asks for no image tools where no image is built", () => {
+    const missing = missingPackages({ ...nothing, buildsImage: false, isRoot: false });
+    expect(missing).toContain("libvirt-daemon-system");
+    for (const name of ["mmdebstrap", "mtools", "debian-archive-keyring", "uidmap"])
+      expect(missing).not.toContain(name);
+  });
+
+  it.each([
+    [["fedora"], "sudo dnf install -y libvirt-client libvirt-daemon-kvm mmdebstrap qemu-img"],
+    [
+      ["manjaro", "arch"],
+      "sudo pacman -S --needed libvirt qemu-img; your distribution itself has no mmdebstrap: take it from its users' archive or from Debian",
+    ],
+    [
+      ["opensuse-leap", "suse", "opensuse"],
+      "sudo zypper install libvirt-client libvirt-daemon-qemu qemu-tools;",
+    ],
+    [["void"], "by your distribution's means"],
+  ])("gives the commands of a distribution without apt: %j", (osFamily, fix) => {
+    const missing = ["libvirt-clients", "libvirt-daemon-system", "mmdebstrap", "qemu-utils"];
+    expect(planInstall({ missing, osFamily, right: "root" })).toMatchObject({
+      kind: "refuse",
+      problem: `these packages are missing on this machine: ${missing.join(" ")}`,
+      fix: expect.stringContaining(fix),
+    });
   });
 
   it("reads the family of a distribution", () => {

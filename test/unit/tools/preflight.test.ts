@@ -220,7 +220,7 @@ describe("firewalls", () => {
 
 describe("KVM", () => {
   const broken = { usable: false, reason: "a test program hangs" };
-  const untried = { usable: undefined, reason: "you may not open /dev/kvm" };
+  const untried = { usable: undefined, reason: "you may not open /dev/kvm", fix: "usermod -aG kvm" };
 
   it("is an error only where the file insists on it", () => {
     expect(checkKvm(needs, { kvm: broken })).toMatchObject([{ level: "warning" }]);
@@ -231,6 +231,14 @@ describe("KVM", () => {
   it("is unknown, not passed, where it could not be tried", () => {
     expect(checkKvm(needs, { kvm: untried })).toMatchObject([{ level: "unknown" }]);
     expect(checkKvm({ ...needs, hypervisor: "kvm" }, { kvm: untried })).toMatchObject([{ level: "unknown" }]);
+  });
+
+  it("comes with the fix for its cause", () => {
+    expect(checkKvm(needs, { kvm: untried })[0]?.fix).toBe("usermod -aG kvm");
+    expect(checkKvm(needs, { kvm: broken })[0]?.fix).toContain("firmware");
+    expect(checkKvm({ ...needs, hypervisor: "kvm" }, { kvm: untried })[0]?.fix).toBe(
+      "usermod -aG kvm; or set `hypervisor: auto`",
+    );
   });
 });
 
