@@ -3,6 +3,7 @@ import { existsSync } from "node:fs";
 import { homedir } from "node:os";
 import { join } from "node:path";
 import { stackOutputs } from "../engine/query.ts";
+import { shellWord } from "../process/shell-word.ts";
 import { readLabOutputs } from "../report/lab-summary.ts";
 import { hostNames, sshConfigText, sshFiles, writeSshFiles } from "../ssh/client-files.ts";
 import { ownKeyFile } from "../ssh/own-key.ts";
@@ -37,7 +38,7 @@ export async function ssh(
 /** ssh joins its arguments with spaces for the remote shell; several of them are meant as words. */
 function quoted(command: readonly string[]): string[] {
   if (command.length <= 1) return [...command];
-  return command.map((word) => (/^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`));
+  return command.map(shellWord);
 }
 
 function runInteractive(program: string, args: readonly string[]): Promise<number> {

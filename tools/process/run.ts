@@ -1,4 +1,5 @@
 import { spawn } from "node:child_process";
+import { readFileSync } from "node:fs";
 
 export interface RunOptions {
   cwd?: string;
@@ -104,5 +105,21 @@ export function processIsAlive(pid: number): boolean {
     return true;
   } catch (error) {
     return error instanceof Error && "code" in error && error.code === "EPERM";
+  }
+}
+
+/** Clock ticks of /proc in a second; Linux has the same on every architecture that runs Node. */
+const TICKS_PER_SECOND = 100;
+
+/** When a process of this host started, in milliseconds since 1970, to a second; undefined where it cannot be told. */
+export function processStartMs(pid: number): number | undefined {
+  try {
+    const boot = /^btime (\d+)$/m.exec(readFileSync("/proc/stat", "utf8"))?.[1];
+    const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
+    // The name of the program, in parentheses, may hold anything; the start is the 22nd field.
+    const ticks = stat.slice(stat.lastIndexOf(")") + 2).split(" ")[19];
+    return (Number(boot) + Number(ticks) / TICKS_PER_SECOND) * 1000 || undefined;
+  } catch {
+    return undefined;
   }
 }

@@ -1,7 +1,7 @@
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { hostname } from "node:os";
 import { join } from "node:path";
-import { processIsAlive } from "../process/run.ts";
+import { processIsAlive, processStartMs } from "../process/run.ts";
 import type { StateLayout } from "./layout.ts";
 
 /** Who holds a stack of a file backend, as the engine writes it into the lock file. */
@@ -41,14 +41,25 @@ export type LockState =
   /** At least one lock is of another host, or cannot be read: nobody can tell from here. */
   | { kind: "unknown"; reason: string };
 
-/** Judges locks. `isAlive` is asked only for processes of this host. */
+/** The system tells the start of a process to a second. */
+const START_TOLERANCE_MS = 2_000;
+
+/** Whether the process that took a lock of this host lives; one that started later only got its number. */
+export function holderIsAlive(lock: StackLock): boolean {
+  if (!processIsAlive(lock.pid)) return false;
+  const started = processStartMs(lock.pid);
+  const taken = Date.parse(lock.timestamp);
+  return started === undefined || Number.isNaN(taken) || started <= taken + START_TOLERANCE_MS;
+}
+
+/** Judges locks. `isAlive` is asked only for locks of this host. */
 export function judgeLocks(
   locks: readonly (StackLock | undefined)[],
   thisHost: string,
-  isAlive: (pid: number) => boolean,
+  isAlive: (lock: StackLock) => boolean,
 ): LockState {
   const readable = locks.filter((lock) => lock !== undefined);
-  const held = readable.find((lock) => lock.hostname === thisHost && isAlive(lock.pid));
+  const held = readable.find((lock) => lock.hostname === thisHost && isAlive(lock));
   if (held) return { kind: "held", lock: held };
   const foreign = readable.find((lock) => lock.hostname !== thisHost);
   if (foreign) {
@@ -73,5 +84,5 @@ export function lockState(layout: StateLayout): LockState {
       return undefined;
     }
   });
-  return judgeLocks(locks, hostname(), processIsAlive);
+  return judgeLocks(locks, hostname(), holderIsAlive);
 }

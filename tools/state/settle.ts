@@ -1,6 +1,7 @@
 import { type EngineSession, operate } from "../engine/operate.ts";
 import { checkpoint, engineCommand } from "../engine/query.ts";
 import { refuse } from "../preflight/refusal.ts";
+import { shellWord } from "../process/shell-word.ts";
 import type { Reporter } from "../report/progress.ts";
 import type { StateLayout } from "./layout.ts";
 import { lockState, type StackLock } from "./lock.ts";
@@ -26,7 +27,8 @@ export async function settleState(
     refuse(
       "lock",
       `stack ${layout.stack} is locked, and whether rightly cannot be told from here: ${lock.reason}`,
-      `make sure that nobody works on it, then: PULUMI_BACKEND_URL=${layout.backendUrl} pulumi cancel ${layout.stack} --yes -C ${layout.projectFolder}`,
+      "make sure that nobody works on it, then: " +
+        `PULUMI_BACKEND_URL=${shellWord(layout.backendUrl)} ${shellWord(session.pulumi)} cancel ${layout.stack} --yes -C ${shellWord(layout.projectFolder)}`,
     );
   }
   if (lock.kind === "stale") {

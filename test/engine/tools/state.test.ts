@@ -109,7 +109,7 @@ describe("an engine that is killed in the middle of up", () => {
 
 describe("locks that are not ours to remove", () => {
   const lockOf = (pid: number, host: string): string =>
-    JSON.stringify({ pid, username: "ada", hostname: host, timestamp: "2026-01-01T00:00:00Z" });
+    JSON.stringify({ pid, username: "ada", hostname: host, timestamp: new Date().toISOString() });
 
   it("stay where another host holds the stack, and the refusal says how to go on", async () => {
     project = await engineProject({ program: "export const nothing = 1;" });

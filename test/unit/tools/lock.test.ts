@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { judgeLocks, parseLock, type StackLock } from "../../../tools/state/lock.ts";
+import { holderIsAlive, judgeLocks, parseLock, type StackLock } from "../../../tools/state/lock.ts";
 
 const lock = (pid: number, hostname = "here"): StackLock => ({
   pid,
@@ -10,8 +10,8 @@ const lock = (pid: number, hostname = "here"): StackLock => ({
 });
 const alive =
   (...pids: number[]) =>
-  (pid: number): boolean =>
-    pids.includes(pid);
+  (of: StackLock): boolean =>
+    pids.includes(of.pid);
 
 describe("lock files of the engine", () => {
   it("reads what the engine writes", () => {
@@ -59,5 +59,12 @@ describe("whether a lock may be removed", () => {
   it("is unknown where a lock cannot be read", () => {
     expect(judgeLocks([undefined], "here", alive()).kind).toBe("unknown");
     expect(judgeLocks([undefined, lock(1)], "here", alive()).kind).toBe("unknown");
+  });
+
+  it("is stale where the number went to a process that started later", () => {
+    expect(holderIsAlive({ ...lock(process.pid), timestamp: new Date().toISOString() })).toBe(true);
+    expect(holderIsAlive({ ...lock(process.pid), timestamp: "2020-01-01T00:00:00Z" })).toBe(false);
+    expect(holderIsAlive({ ...lock(process.pid), timestamp: "no time" })).toBe(true);
+    expect(holderIsAlive({ ...lock(2 ** 30), timestamp: new Date().toISOString() })).toBe(false);
   });
 });
