@@ -1,4 +1,4 @@
-import { existsSync, readFileSync } from "node:fs";
+import { accessSync, constants, existsSync, mkdirSync, readFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { type LabConfig, loadLabFile, printProblems } from "../../config/index.ts";
 import { ensureCommandPlugin } from "../engine/command-plugin.ts";
@@ -7,6 +7,7 @@ import { engineEnvironment } from "../engine/environment.ts";
 import type { EngineSession } from "../engine/operate.ts";
 import { cacheFolder, projectRoot, stateFolder } from "../paths.ts";
 import type { Finding } from "../preflight/finding.ts";
+import { refuse } from "../preflight/refusal.ts";
 import { consoleReporter, type Reporter } from "../report/progress.ts";
 import { prepareState, type StateLayout, stateLayout } from "../state/layout.ts";
 import { parseStackFile } from "../state/stack-file.ts";
@@ -22,7 +23,10 @@ export interface Context {
   env: NodeJS.ProcessEnv;
 }
 
-/** The context of a command for a stack. Creates the state folders and brings the stack file in step. */
+/**
+ * The context of a command for a stack. Creates the state folders and brings the stack file in step.
+ * @throws Refusal where state or caches cannot be written.
+ */
 export function createContext(
   stack: string,
   env: NodeJS.ProcessEnv = process.env,
@@ -34,9 +38,26 @@ export function createContext(
       `there is no stack ${stack}: Pulumi.${stack}.yaml does not exist in ${root}; create it, or name another stack with --stack`,
     );
   }
+  mustBeWritable(layout.folder, "the state", "XDG_STATE_HOME");
+  mustBeWritable(cacheFolder(env), "engine and images", "XDG_CACHE_HOME");
   prepareState(layout, root);
   const interactive = process.stdin.isTTY === true && process.stdout.isTTY === true && !env.CI;
   return { root, cache: cacheFolder(env), report: consoleReporter(), layout, interactive, env };
+}
+
+/** A home that cannot be written is no reason to stop in the middle with the system's own words. */
+function mustBeWritable(folder: string, what: string, variable: string): void {
+  try {
+    mkdirSync(folder, { recursive: true, mode: 0o700 });
+    accessSync(folder, constants.W_OK | constants.X_OK);
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    refuse(
+      "folders",
+      `the folder for ${what} (${folder}) cannot be written: ${reason}`,
+      `set ${variable} to a folder of yours that can, for example: export ${variable}=/path/to/a/folder`,
+    );
+  }
 }
 
 /** Obtains engine and command plugin where they are missing, and returns how to run them. */

@@ -1,5 +1,7 @@
 import { type EngineSession, operate } from "../engine/operate.ts";
 import { checkpoint, engineCommand, ensureStack } from "../engine/query.ts";
+import { startHypervisor } from "../hypervisor/ensure.ts";
+import { isLocalSystem } from "../preflight/needs.ts";
 import { refuse } from "../preflight/refusal.ts";
 import { ask } from "../report/ask.ts";
 import { shortType } from "../report/run-display.ts";
@@ -18,7 +20,14 @@ export interface DownOptions {
 
 /** Removes what the stack made and nothing else. Returns the exit code. */
 export async function down(context: Context, options: DownOptions): Promise<number> {
+  // Saying that there is nothing needs no engine, which may take minutes to obtain.
+  if (readCheckpoint(context.layout)?.exists === false) return nothingToRemove(context);
   return removeStack(context, await openSession(context), options);
+}
+
+function nothingToRemove({ layout, report }: Context): number {
+  report.line(`Stack ${layout.stack} has nothing to remove.`);
+  return 0;
 }
 
 /** As `down`, with an engine that is there already. */
@@ -30,9 +39,8 @@ export async function removeStack(
   const { layout, report } = context;
   const state = await existing(context, session);
   if (!state.exists || state.resources.length === 0) {
-    report.line(`Stack ${layout.stack} has nothing to remove.`);
     await forgetStack(context, session, state.exists);
-    return 0;
+    return nothingToRemove(context);
   }
   const kept = await settleProtected(context, session, state, options);
   const result = await operate(session, "destroy", report, {
@@ -64,6 +72,8 @@ async function existing(context: Context, session: EngineSession): Promise<Check
   if (early?.exists === false) return early;
   // Whether another backend has the stack is not to be known without asking for it; an empty one is removed again.
   await ensureStack(session, layout);
+  const { hosts } = early ?? (await checkpoint(session, layout));
+  if (hosts.some(isLocalSystem)) await startHypervisor({ report });
   await settleState(session, layout, report);
   return checkpoint(session, layout);
 }

@@ -6,6 +6,8 @@ import type { StateLayout } from "./layout.ts";
 export interface CheckpointSummary {
   exists: boolean;
   resources: { urn: string; type: string; protect: boolean }[];
+  /** libvirt URIs of the hosts that the resources are on. */
+  hosts: string[];
   /** Operations that were under way when the engine was killed. */
   pending: { urn: string; type: string }[];
 }
@@ -18,11 +20,16 @@ export function parseDeployment(content: unknown): Omit<CheckpointSummary, "exis
     if (urn === undefined) return [];
     return [{ urn, type: text(field(resource, "type")) ?? "", protect: field(resource, "protect") === true }];
   });
+  const hosts = list(field(deployment, "resources")).flatMap((resource) =>
+    field(resource, "type") === "pulumi:providers:libvirt"
+      ? (text(field(field(resource, "inputs"), "uri")) ?? [])
+      : [],
+  );
   const pending = list(field(deployment, "pending_operations")).flatMap((operation) => {
     const urn = text(field(field(operation, "resource"), "urn"));
     return urn === undefined ? [] : [{ urn, type: text(field(operation, "type")) ?? "" }];
   });
-  return { resources, pending };
+  return { resources, hosts: [...new Set(hosts)], pending };
 }
 
 /** File in which a file backend keeps the stack's state; undefined for another backend. */
@@ -38,7 +45,7 @@ export function readCheckpoint(layout: StateLayout): CheckpointSummary | undefin
   // A compressed backend (PULUMI_DIY_BACKEND_GZIP, _ZSTD) has other endings: the engine is asked then.
   if (!existsSync(file)) {
     const compressed = [".gz", ".zst"].some((ending) => existsSync(`${file}${ending}`));
-    return compressed ? undefined : { exists: false, resources: [], pending: [] };
+    return compressed ? undefined : { exists: false, resources: [], hosts: [], pending: [] };
   }
   return { exists: true, ...parseDeployment(JSON.parse(readFileSync(file, "utf8"))) };
 }

@@ -14,8 +14,13 @@ let project: EngineProject;
 let context: Context;
 let folder: string;
 
+/** The protected resource needs what the stack keeps for itself, as a state volume needs owner and keys. */
 const program = (protect: boolean): string => `import { local } from "@pulumi/command";
-const made = (name) => ({ create: "echo > ${folder}/" + name, delete: "rm ${folder}/" + name });
+import * as pulumi from "@pulumi/pulumi";
+const identity = new pulumi.Stash("identity", { input: String(Math.random()) }, { ignoreChanges: ["input"] });
+export const identityOutput = identity.output;
+const environment = { IDENTITY: identity.output };
+const made = (name) => ({ create: "echo > ${folder}/" + name, delete: "rm ${folder}/" + name, environment });
 new local.Command("state", made("state"), { protect: ${protect} });
 new local.Command("machine", made("machine"));
 `;
@@ -72,12 +77,15 @@ describe("protected volumes", () => {
     expect(made()).toEqual(["state", "machine"]);
   });
 
-  it("are kept on request, and used again by the next up", async () => {
+  it("are kept on request with what they need, and used again by the next up", async () => {
+    const before = await project.outputs();
     expect(await down({ yes: false, keepProtected: true })).toBe(0);
     expect(made()).toEqual(["state"]);
     expect(project.shown()).toContain("Kept because they are protected: Command state.");
     await project.mustRun("up");
     expect(made()).toEqual(["state", "machine"]);
+    expect(await project.outputs()).toEqual(before);
+    expect(before).toEqual({ identityOutput: expect.stringMatching(/^0\./) });
   });
 
   it("are removed on request", async () => {

@@ -9,13 +9,20 @@ const resources = [
     protect: true,
   },
   { urn: "urn:pulumi:dev::hyperlab::libvirt:index:Domain::n1", type: "libvirt:index:Domain" },
+  {
+    urn: "urn:pulumi:dev::hyperlab::pulumi:providers:libvirt::host",
+    type: "pulumi:providers:libvirt",
+    inputs: { uri: "qemu:///system", owner: "x" },
+  },
 ];
 const pending_operations = [{ resource: { urn: "urn:x::n2" }, type: "creating" }];
 const expected = {
   resources: [
     { ...resources[0], protect: true },
     { ...resources[1], protect: false },
+    { urn: resources[2]?.urn, type: "pulumi:providers:libvirt", protect: false },
   ],
+  hosts: ["qemu:///system"],
   pending: [{ urn: "urn:x::n2", type: "creating" }],
 };
 
@@ -36,7 +43,7 @@ describe("state", () => {
       "x",
       { deployment: { resources: 3 } },
     ]) {
-      expect(parseDeployment(content)).toEqual({ resources: [], pending: [] });
+      expect(parseDeployment(content)).toEqual({ resources: [], hosts: [], pending: [] });
     }
     fc.assert(fc.property(fc.jsonValue(), (content) => void parseDeployment(content)));
   });
