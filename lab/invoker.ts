@@ -1,6 +1,6 @@
-import { readdirSync, readFileSync } from "node:fs";
 import { homedir, userInfo } from "node:os";
 import { join } from "node:path";
+import { publicKeysIn } from "../tools/ssh/public-keys.ts";
 
 /** Who runs hyperlab and the public keys that may log in. */
 export interface Invoker {
@@ -14,24 +14,8 @@ export interface Invoker {
  * Keys are all of `~/.ssh/*.pub` and of `stateDirectory`, where `npm run up` puts one for a person who has none.
  * Root becomes `lab`, because jobs are not to run as root.
  */
-export function readInvoker(stateDirectory: string): Invoker {
+export function readInvoker(stateDirectory: string, home: string = homedir()): Invoker {
   const name = userInfo().username;
-  const keys = [join(homedir(), ".ssh"), stateDirectory].flatMap(publicKeys);
+  const keys = [join(home, ".ssh"), stateDirectory].flatMap(publicKeysIn);
   return { name: name === "root" ? "lab" : name, sshKeys: [...new Set(keys)].sort() };
-}
-
-function publicKeys(directory: string): string[] {
-  return list(directory)
-    .filter((file) => file.endsWith(".pub"))
-    .map((file) => readFileSync(join(directory, file), "utf8").trim())
-    .filter((line) => /^(ssh-|ecdsa-|sk-)[^\s]+ [A-Za-z0-9+/=]+( |$)/.test(line));
-}
-
-function list(directory: string): string[] {
-  try {
-    return readdirSync(directory).sort();
-  } catch (error) {
-    if (error instanceof Error && "code" in error && error.code === "ENOENT") return [];
-    throw error;
-  }
 }

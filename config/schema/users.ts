@@ -1,6 +1,10 @@
 import { z } from "zod";
 import { absolutePath, key, text, whole } from "./keys.ts";
 
+/** An OpenSSH public key as a line of `authorized_keys`, without options. */
+export const PUBLIC_KEY =
+  /^(ssh-ed25519|ssh-rsa|ecdsa-sha2-nistp(256|384|521)|sk-ssh-ed25519@openssh\.com|sk-ecdsa-sha2-nistp256@openssh\.com) [A-Za-z0-9+/]+=*( [^\n\r]*)?$/;
+
 const accountName = (form: string) => text(/^[a-z_][a-z0-9_-]{0,30}$/, form);
 
 export const userSchema = z.strictObject({
@@ -20,12 +24,7 @@ export const userSchema = z.strictObject({
     example: ["chemistry"],
   }),
   ssh_keys: key(
-    z.array(
-      text(
-        /^(ssh-ed25519|ssh-rsa|ecdsa-sha2-nistp(256|384|521)|sk-ssh-ed25519@openssh\.com|sk-ecdsa-sha2-nistp256@openssh\.com) [A-Za-z0-9+/]+=*( [^\n\r]*)?$/,
-        "an OpenSSH public key on one line, such as ssh-ed25519 AAAA… ada@example",
-      ),
-    ),
+    z.array(text(PUBLIC_KEY, "an OpenSSH public key on one line, such as ssh-ed25519 AAAA… ada@example")),
     { text: "Public keys that may log in.", effect: "live", example: ["ssh-ed25519 AAAA… ada@example"] },
   ),
   admin: key(z.boolean().default(false), {

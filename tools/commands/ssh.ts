@@ -1,12 +1,11 @@
 import { spawn } from "node:child_process";
-import { existsSync } from "node:fs";
 import { homedir } from "node:os";
 import { join } from "node:path";
 import { stackOutputs } from "../engine/query.ts";
 import { shellWord } from "../process/shell-word.ts";
 import { readLabOutputs } from "../report/lab-summary.ts";
 import { hostNames, sshConfigText, sshFiles, writeSshFiles } from "../ssh/client-files.ts";
-import { ownKeyFile } from "../ssh/own-key.ts";
+import { identityFiles } from "../ssh/own-key.ts";
 import { readCheckpoint } from "../state/checkpoint.ts";
 import { type Context, openSession } from "./context.ts";
 
@@ -28,9 +27,8 @@ export async function ssh(
     throw new Error(`stack ${layout.stack} has no machine ${host ?? ""}; it has: ${names.join(", ")}`);
   }
   const files = sshFiles(layout.folder, layout.stack);
-  const own = ownKeyFile(layout.folder);
-  const identity = existsSync(own) ? own : undefined;
-  const config = sshConfigText(outputs.sshConfig, files, identity, join(homedir(), ".ssh", "config"));
+  const identities = identityFiles(layout.folder);
+  const config = sshConfigText(outputs.sshConfig, files, identities, join(homedir(), ".ssh", "config"));
   writeSshFiles(files, config, outputs.knownHosts);
   return runInteractive("ssh", ["-F", files.config, host, ...quoted(options.command)]);
 }

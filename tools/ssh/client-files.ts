@@ -20,7 +20,7 @@ export function sshFiles(stateFolder: string, stack: string): SshFiles {
 export function sshConfigText(
   block: string,
   files: SshFiles,
-  identity: string | undefined,
+  identities: readonly string[],
   userConfig: string,
 ): string {
   return [
@@ -29,7 +29,7 @@ export function sshConfigText(
     "Match all",
     `  UserKnownHostsFile "${files.knownHosts}"`,
     "  GlobalKnownHostsFile /dev/null",
-    ...(identity === undefined ? [] : [`  IdentityFile "${identity}"`]),
+    ...identities.map((identity) => `  IdentityFile "${identity}"`),
     `  Include "${userConfig}"`,
     "",
   ].join("\n");

@@ -1,7 +1,8 @@
-import { existsSync, readdirSync } from "node:fs";
+import { existsSync } from "node:fs";
 import { homedir } from "node:os";
 import { join } from "node:path";
 import { run } from "../process/run.ts";
+import { publicKeysIn, unusualIdentities } from "./public-keys.ts";
 
 /** Where hyperlab keeps the key of a person who has none. */
 export function ownKeyFile(stateFolder: string): string {
@@ -16,7 +17,7 @@ export async function ensureUserKey(
   stateFolder: string,
   home: string = homedir(),
 ): Promise<string | undefined> {
-  if (hasPublicKey(join(home, ".ssh")) || hasPublicKey(stateFolder)) return undefined;
+  if ([join(home, ".ssh"), stateFolder].some((folder) => publicKeysIn(folder).length > 0)) return undefined;
   const file = ownKeyFile(stateFolder);
   const args = ["-q", "-t", "ed25519", "-N", "", "-C", "hyperlab", "-f", file];
   const result = await run("ssh-keygen", args, { timeoutMs: 30_000 });
@@ -25,6 +26,8 @@ export async function ensureUserKey(
   return file;
 }
 
-function hasPublicKey(folder: string): boolean {
-  return existsSync(folder) && readdirSync(folder).some((name) => name.endsWith(".pub"));
+/** Private keys that ssh must be told of: the one made for the lab, and a person's own under names that it does not try. */
+export function identityFiles(stateFolder: string, home: string = homedir()): string[] {
+  const own = ownKeyFile(stateFolder);
+  return [...(existsSync(own) ? [own] : []), ...unusualIdentities(join(home, ".ssh"))];
 }

@@ -183,7 +183,7 @@ describe("files for ssh", () => {
   const files = { folder: "/s", config: "/s/config", knownHosts: "/s/known_hosts" };
 
   it("put the stack's block before the user's settings", () => {
-    const text = sshConfigText("Host lab\n  HostName 10.0.0.2\n", files, "/s/id", "/home/ada/.ssh/config");
+    const text = sshConfigText("Host lab\n  HostName 10.0.0.2\n", files, ["/s/id"], "/home/ada/.ssh/config");
     expect(text).toBe(
       'Host lab\n  HostName 10.0.0.2\n\nMatch all\n  UserKnownHostsFile "/s/known_hosts"\n  GlobalKnownHostsFile /dev/null\n  IdentityFile "/s/id"\n  Include "/home/ada/.ssh/config"\n',
     );
