@@ -6,6 +6,7 @@ import {
   type Known,
   unknownHost,
 } from "../planning/facts.ts";
+import { formatSubnet, parseSubnet } from "../planning/ipv4.ts";
 import {
   createLibvirtClient,
   type LibvirtClient,
@@ -16,6 +17,7 @@ import { readCache } from "../providers/libvirt/host.ts";
 import { findMark } from "../providers/libvirt/ownership/index.ts";
 import { at, attribute, child, childrenOf, parseXml, textAt } from "../providers/libvirt/xml/index.ts";
 import { hostCpusOf, pinnedCpusOf } from "./host-cpus.ts";
+import { readRoutes } from "../tools/preflight/routes.ts";
 
 export interface HostQuery {
   readonly uri: string;
@@ -66,7 +68,10 @@ async function read(client: LibvirtClient, query: HostQuery): Promise<HostFacts>
     cpus: hostCpusOf(parseXml(capabilities)),
     memoryMiB: { known: true, value: Math.floor(node.memoryKiB / 1024) },
     poolFreeMiB,
-    networks: { known: true, value: [...nodes, ...interfacesOf(query.uri, networks)] },
+    networks: {
+      known: true,
+      value: [...nodes, ...interfacesOf(query.uri, networks), ...(await routesOf(query.uri, networks))],
+    },
     interfaces: interfaceNames(query, networks),
     domains: { known: true, value: domains.map((domain) => hostDomain(domain, query.owner)) },
     pools: { known: true, value: pools.map((pool) => hostPool(pool, query.poolUuid)) },
@@ -150,6 +155,26 @@ function interfacesOf(uri: string, networks: readonly NetworkSnapshot[]): HostNe
             : [],
         ),
   );
+}
+
+/** Routes beyond the interfaces' own networks, for example of VPNs. */
+async function routesOf(uri: string, networks: readonly NetworkSnapshot[]): Promise<HostNetwork[]> {
+  if (isRemote(uri)) return [];
+  const bridges = bridgesOf(networks);
+  const own = new Set(
+    interfacesOf(uri, networks).flatMap(({ subnet }) => {
+      const network = parseSubnet(subnet ?? "");
+      return network === undefined ? [] : [formatSubnet(network)];
+    }),
+  );
+  return (await readRoutes())
+    .filter(({ device, subnet }) => !bridges.has(device) && !own.has(formatSubnet(subnet)))
+    .map(({ device, subnet }) => ({
+      name: device,
+      kind: "route",
+      owned: false,
+      subnet: formatSubnet(subnet),
+    }));
 }
 
 function interfaceNames(query: HostQuery, networks: readonly NetworkSnapshot[]): HostFacts["interfaces"] {

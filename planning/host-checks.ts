@@ -23,6 +23,7 @@ export function checkHost(
 ): void {
   checkNames(plan, host, findings);
   checkBridge(config, host, findings);
+  checkExistingSubnet(config, network, host, findings);
   checkSubnets(config, network, host, findings);
   checkMemory(plan, host, findings);
   checkHugepages(config, plan, host, findings);
@@ -121,6 +122,29 @@ function checkLibvirtNetwork(name: string, host: HostFacts, findings: Findings):
   }
 }
 
+/** Machines get addresses of the declared subnet; on a network of the site with another one nobody reaches them. */
+function checkExistingSubnet(
+  config: HpcConfig,
+  network: ResolvedNetwork,
+  host: HostFacts,
+  findings: Findings,
+): void {
+  const { mode, attach } = config.network;
+  if (mode !== "existing" || !host.networks.known) return;
+  const [kind, name] =
+    "libvirtNetwork" in attach ? ["libvirt", attach.libvirtNetwork] : ["interface", attach.bridge];
+  const has = host.networks.value.flatMap((other) =>
+    other.kind === kind && other.name === name ? (parseSubnet(other.subnet ?? "") ?? []) : [],
+  );
+  if (has.length === 0 || has.some((subnet) => overlap(subnet, network.subnet))) return;
+  const text = `${formatSubnet(network.subnet)} is not the network of ${name}, which is ${has.map(formatSubnet).join(", ")}`;
+  const path = `${HPC}.network.subnet`;
+  const remedy = `Write the subnet of ${name}, and addresses of it.`;
+  // A bridge may carry more networks than the host itself has an address in.
+  if (kind === "libvirt") findings.error("existing-subnet-differs", path, text, remedy);
+  else findings.warning("existing-subnet-differs", path, text, remedy);
+}
+
 function checkSubnets(
   config: HpcConfig,
   network: ResolvedNetwork,
@@ -136,6 +160,10 @@ function checkSubnets(
     "whether the subnet is free on the host",
     findings,
   );
+  if (networks !== undefined && !host.interfaces.known) {
+    const text = `whether the subnet is free among the host's own networks: not known, ${host.interfaces.why}`;
+    findings.unknown("subnet-unknown", path, text, "Look at `ip route` on the host.");
+  }
   for (const other of [...(networks ?? [])].sort((a, b) => byText(a.name, b.name))) {
     const subnet = other.subnet === undefined ? undefined : parseSubnet(other.subnet);
     // A default route covers everything and collides with nothing.

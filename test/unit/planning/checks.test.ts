@@ -21,6 +21,47 @@ describe("a good lab on a good host", () => {
   });
 });
 
+describe("the network", () => {
+  it.each([
+    ["nat", "nat"],
+    ["routed", "route"],
+    ["isolated", "isolated"],
+  ])("of mode %s is one of our own: %s", (mode, own) => {
+    const { network, computeNodes } = planned(config({ network: `mode: ${mode}` }));
+    expect(network).toEqual({
+      kind: "owned",
+      subnet: "10.50.0.0/24",
+      gateway: "10.50.0.1",
+      inputs: {
+        name: "lab-network",
+        mode: own,
+        bridge: "hlab-test0",
+        domain: "lab.local",
+        address: "10.50.0.1/24",
+        dhcpRange: { start: "10.50.0.10", end: "10.50.0.254" },
+        dnsForwarders: ["8.8.8.8", "1.1.1.1"],
+        autostart: true,
+      },
+    });
+    const [first] = computeNodes;
+    expect(first?.domain.interfaces).toEqual([
+      { network: "lab-network", mac: first?.mac, address: first?.address },
+    ]);
+  });
+
+  it("of a remote host is reached through it, except where the site reaches it itself", () => {
+    const jump = (mode: string) => {
+      const parts = { network: `mode: ${mode}`, hpc: "host: { uri: qemu+ssh://root@metal:2222/system }" };
+      return planned(config(parts)).ssh.proxyJump;
+    };
+    expect(["nat", "isolated", "routed"].map(jump)).toEqual([
+      "root@metal:2222",
+      "root@metal:2222",
+      undefined,
+    ]);
+  });
+});
+
 describe("addresses", () => {
   const network = "clusters.hpc.network";
   it.each<[string, Parts, string]>([
@@ -282,6 +323,34 @@ describe("the host", () => {
     ]);
     expect(hasErrors(findings)).toBe(false);
     for (const finding of findings) expect(finding.text).toContain("no connection");
+  });
+
+  it("whose interfaces are not known may use the subnet: unknown, not passed", () => {
+    expect(found({}, { interfaces: { known: false, why: "it is remote" } })).toEqual([
+      "unknown bridge-unknown clusters.hpc.network.bridge",
+      "unknown subnet-unknown clusters.hpc.network.subnet",
+    ]);
+  });
+
+  it("whose existing network has another subnet is told", () => {
+    const bridged = (subnet: string) =>
+      found(
+        { network: "mode: existing", nodes: list("10.50.0.9") },
+        {
+          interfaces: known([{ name: "hlab-test0", owned: false }]),
+          networks: known([{ name: "hlab-test0", kind: "interface", subnet, owned: false }]),
+        },
+      );
+    expect(bridged("10.50.0.5/24")).toEqual([]);
+    expect(bridged("192.168.1.5/24")).toEqual([
+      "warning existing-subnet-differs clusters.hpc.network.subnet",
+    ]);
+    const text = labText({ network: "mode: existing\nlibvirt_network: default", nodes: list("10.50.0.9") });
+    const lab = loaded(text.replace("      bridge: hlab-test0\n", "")).config;
+    const facts = goodFacts(lab, { networks: known([libvirt("default", "192.168.122.1/24")]) });
+    expect(briefly(findingsOf(lab, facts))).toEqual([
+      "error existing-subnet-differs clusters.hpc.network.subnet",
+    ]);
   });
 
   it("that lacks the existing bridge or network is an error", () => {

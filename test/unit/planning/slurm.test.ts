@@ -74,6 +74,14 @@ describe("further keys of slurm_config", () => {
     expect(text.match(/^DefMemPerCPU=.*$/gm)).toEqual(["DefMemPerCPU=100"]);
   });
 
+  it("are linted together with everything else", () => {
+    expect(briefly(findingsOf(config({ slurm: 'PreemptMode: "SUSPEND,GANG"' })))).toEqual([
+      "error slurm-preempt-mode-without-type clusters.hpc.slurm_config",
+    ]);
+    const both = 'PreemptMode: "SUSPEND,GANG"\nPreemptType: preempt/partition_prio';
+    expect(findingsOf(config({ slurm: both }))).toEqual([]);
+  });
+
   it("that SLURM does not know are reported, in strict mode refused", () => {
     expect(apply({ Colour: "blue" })).toEqual({
       values: {},
