@@ -16,8 +16,8 @@ import type { DomainSnapshot, NetworkSnapshot, PoolSnapshot } from "../providers
 import { readCache } from "../providers/libvirt/host.ts";
 import { findMark } from "../providers/libvirt/ownership/index.ts";
 import { at, attribute, child, childrenOf, parseXml, textAt } from "../providers/libvirt/xml/index.ts";
-import { hostCpusOf, pinnedCpusOf } from "./host-cpus.ts";
 import { readRoutes } from "../tools/preflight/routes.ts";
+import { hostCpusOf, pinnedCpusOf } from "./host-cpus.ts";
 
 export interface HostQuery {
   readonly uri: string;

@@ -5,11 +5,18 @@ import { HpcCluster } from "../../components/hpc-cluster/index.ts";
 import { StackIdentity } from "../../components/stack-identity/index.ts";
 import { loadLabFile } from "../../config/index.ts";
 import { type HpcClusterPlan, planLab, unknownHost } from "../../planning/index.ts";
-import { holdsSecret, RecordingMocks, type Registered, resolved, withoutEnvelopes } from "./support.ts";
+import {
+  holdsSecret,
+  isKnown,
+  RecordingMocks,
+  type Registered,
+  resolved,
+  withoutEnvelopes,
+} from "./support.ts";
 
-function planOf(computeNodes: number): HpcClusterPlan {
-  const text = readFileSync("examples/dev.yaml", "utf8").replace("count: 2", `count: ${computeNodes}`);
-  const loaded = loadLabFile(text, "dev.yaml");
+function planOf(computeNodes: number, example: string): HpcClusterPlan {
+  const text = readFileSync(`examples/${example}`, "utf8").replace("count: 2", `count: ${computeNodes}`);
+  const loaded = loadLabFile(text, example);
   if (!loaded.ok) throw new Error("the example does not load");
   const host = { ...unknownHost("a test"), kvm: { known: true, value: false } as const };
   const image = {
@@ -27,11 +34,11 @@ function planOf(computeNodes: number): HpcClusterPlan {
 async function declare(
   computeNodes: number,
   preview: boolean,
-  bootSeconds?: number,
+  { bootSeconds, example = "dev.yaml" }: { bootSeconds?: number; example?: string } = {},
 ): Promise<{ mocks: RecordingMocks; cluster: HpcCluster; plan: HpcClusterPlan }> {
-  const mocks = new RecordingMocks(bootSeconds === undefined ? {} : { bootSeconds });
+  const mocks = new RecordingMocks(preview, bootSeconds === undefined ? {} : { bootSeconds });
   await pulumi.runtime.setMocks(mocks, "hyperlab", "test", preview);
-  const plan = planOf(computeNodes);
+  const plan = planOf(computeNodes, example);
   const identity = new StackIdentity("lab");
   const build = { arguments: ["build", "--recipe-json", "-"], stdin: "{}", identity: "0123456789abcdef" };
   const cluster = new HpcCluster("dev", {
@@ -118,7 +125,7 @@ describe.each([{ preview: true }, { preview: false }])("HpcCluster, preview: $pr
 
 it("takes SLURM's time-outs from the controller's measured boot, with everything else the same", async () => {
   const documents = async (bootSeconds?: number) => {
-    const { mocks } = await declare(2, false, bootSeconds);
+    const { mocks } = await declare(2, false, bootSeconds === undefined ? {} : { bootSeconds });
     const commands = mocks.ofType("command:remote:Command").filter(({ name }) => name.includes("-slurm-"));
     return commands.map((command) => String(command.inputs.stdin));
   };
@@ -129,6 +136,61 @@ it("takes SLURM's time-outs from the controller's measured boot, with everything
   // Two stacks differ in their keys; the time-outs do not.
   const timeouts = (texts: readonly string[]) => texts.map((text) => text.match(/\w+Timeout=\d+/g));
   expect(timeouts(fast)).toEqual(timeouts(assumed));
+});
+
+it("uses an existing network and declares none", async () => {
+  const { mocks } = await declare(2, true, { example: "existing-bridge.yaml" });
+  expect(mocks.ofType("libvirt:index:Network")).toEqual([]);
+  const [domain] = mocks.ofType("libvirt:index:Domain");
+  expect(domain?.inputs.interfaces).toMatchObject([{ bridge: expect.stringMatching(/./) }]);
+});
+
+describe("outputs", () => {
+  it("are known before anything exists, except what the cluster has yet to prove", async () => {
+    const { cluster } = await declare(2, true);
+    for (const output of [
+      cluster.controllerAddress,
+      cluster.partitions,
+      cluster.sshCommand,
+      cluster.sshConfig,
+      cluster.knownHosts,
+    ])
+      expect(await isKnown(output)).toBe(true);
+    expect(await isKnown(cluster.verification)).toBe(false);
+    expect(await isKnown(cluster.nodes)).toBe(false);
+  });
+
+  it("say what the cluster proved of every machine", async () => {
+    const { cluster, plan } = await declare(2, false);
+    const [first, second] = plan.computeNodes;
+    expect(await resolved(cluster.nodes)).toEqual([
+      { name: "dev-controller", role: "controller", address: "10.57.0.2" },
+      { name: "dev-compute-01", role: "compute", address: first?.address, state: "IDLE" },
+      {
+        name: "dev-compute-02",
+        role: "compute",
+        address: second?.address,
+        state: "IDLE+DRAIN",
+        reason: "disk",
+      },
+    ]);
+    expect(await resolved(cluster.verification)).toMatchObject({ job: "dev-compute-01" });
+    expect(await resolved(cluster.partitions)).toEqual(["main"]);
+  });
+
+  it("let OpenSSH in to every machine, with no key accepted but the pinned ones", async () => {
+    const { cluster, plan } = await declare(2, false);
+    const blocks = (await resolved(cluster.sshConfig)).split(/^(?=Host )/m);
+    expect(blocks[0]).toBe(
+      "Host dev-controller\n  HostName 10.57.0.2\n  User ada\n  StrictHostKeyChecking yes\n",
+    );
+    expect(blocks.slice(1)).toEqual(
+      plan.computeNodes.map(
+        ({ name, address }) =>
+          `Host ${name}\n  HostName ${address}\n  User ada\n  StrictHostKeyChecking yes\n  ProxyJump dev-controller\n`,
+      ),
+    );
+  });
 });
 
 it("gives two stacks different secrets and host keys", async () => {

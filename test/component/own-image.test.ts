@@ -23,7 +23,7 @@ const imageOf = (revision: number) =>
 
 /** What the program declares for the example with an image of the user's own, as `declareLab` does it. */
 async function declare(kept: Readonly<Record<string, unknown>> = {}, revision = 1): Promise<RecordingMocks> {
-  const mocks = new RecordingMocks({ kept });
+  const mocks = new RecordingMocks(false, { kept });
   await pulumi.runtime.setMocks(mocks, "hyperlab", "test", false);
   const text = readFileSync("examples/dev.yaml", "utf8").replace(
     "    network:\n",

@@ -20,29 +20,23 @@ export interface Known {
 /** Records what components register and answers as the providers would. */
 export class RecordingMocks implements pulumi.runtime.Mocks {
   readonly registered: Registered[] = [];
+  readonly #preview: boolean;
   readonly #known: Known;
 
-  constructor(known: Known = {}) {
+  /** @param preview As in a first preview: what only a creation tells is not known. */
+  constructor(preview: boolean, known: Known = {}) {
+    this.#preview = preview;
     this.#known = known;
   }
 
   newResource(args: pulumi.runtime.MockResourceArgs) {
     this.registered.push({ type: args.type, name: args.name, inputs: args.inputs });
-    return { id: `${args.name}-id`, state: { ...args.inputs, ...this.#outputsOf(args) } };
-  }
-
-  #outputsOf(args: pulumi.runtime.MockResourceArgs): Record<string, unknown> {
-    const { bootSeconds, kept = {} } = this.#known;
-    switch (args.type) {
-      case "pulumi:index:Stash":
-        return { output: args.name in kept ? kept[args.name] : args.inputs.input };
-      case "libvirt:index:Domain":
-        return { uuid: "00000000-0000-5000-8000-000000000001", generation: "g1", bootSeconds };
-      case "command:remote:Command":
-        return { stdout: JSON.stringify({ nodes: [], job: "" }), stderr: "" };
-      default:
-        return {};
-    }
+    // Stash computes its output in a preview as well; the others' outputs are the host's to give.
+    const known = !this.#preview || args.type === "pulumi:index:Stash";
+    return {
+      id: `${args.name}-id`,
+      state: { ...args.inputs, ...(known ? outputsOf(args, this.#known) : {}) },
+    };
   }
 
   call(args: pulumi.runtime.MockCallArgs): never {
@@ -51,6 +45,31 @@ export class RecordingMocks implements pulumi.runtime.Mocks {
 
   ofType(type: string): Registered[] {
     return this.registered.filter((resource) => resource.type === type);
+  }
+}
+
+/** What the controller prints after a change of a cluster of two nodes. */
+const VERIFIED = JSON.stringify({
+  nodes: [
+    { name: "dev-compute-01", state: "IDLE", reason: "" },
+    { name: "dev-compute-02", state: "IDLE+DRAIN", reason: "disk" },
+  ],
+  job: "dev-compute-01",
+});
+
+function outputsOf(
+  args: pulumi.runtime.MockResourceArgs,
+  { bootSeconds, kept = {} }: Known,
+): Record<string, unknown> {
+  switch (args.type) {
+    case "pulumi:index:Stash":
+      return { output: args.name in kept ? kept[args.name] : args.inputs.input };
+    case "libvirt:index:Domain":
+      return { uuid: "00000000-0000-5000-8000-000000000001", generation: "g1", bootSeconds };
+    case "command:remote:Command":
+      return { stdout: args.name.endsWith("-after") ? VERIFIED : "", stderr: "" };
+    default:
+      return {};
   }
 }
 
@@ -67,6 +86,12 @@ export function withoutEnvelopes(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(withoutEnvelopes);
   if (SECRET in value && "value" in value) return withoutEnvelopes(value.value);
   return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, withoutEnvelopes(item)]));
+}
+
+/** Whether an output has a value now, and not only after an update. */
+export async function isKnown(output: pulumi.Output<unknown>): Promise<boolean> {
+  const value: unknown = await pulumi.runtime.serializeProperty("output", output, new Set());
+  return value !== pulumi.runtime.unknownValue;
 }
 
 /** The value of an output. */
