@@ -28,6 +28,7 @@ import {
 } from "node:fs";
 import { dirname, join, relative, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
+import { linkNode } from "./link-node.mjs";
 
 const root = resolve(dirname(fileURLToPath(import.meta.url)), "..");
 const dist = join(root, "dist");
@@ -299,6 +300,7 @@ async function writeGenerated(inputs) {
 }
 
 async function build() {
+  linkNode(root);
   const sdks = await buildSdks();
   if (process.argv.includes("--sdks")) return;
   const sources = productSources();
