@@ -4,6 +4,7 @@ import { networkSchema } from "./schema/network.ts";
 
 type Raw = Record<string, unknown>;
 
+/** A file in its canonical form, and what was said on the way. */
 export interface CanonicalForm {
   data: unknown;
   /** Path in the canonical form to the path in the file. */

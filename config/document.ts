@@ -8,6 +8,7 @@ const MAX_ALIAS_COUNT = 2_000;
 /** A cluster file needs less than ten levels. */
 const MAX_DEPTH = 100;
 
+/** A YAML document as plain data, with the places of its values. */
 export interface ParsedDocument {
   data: unknown;
   /** Where the value (or with `at: "key"` the key) of a path stands; of a missing one, its nearest parent. */

@@ -15,6 +15,7 @@ import {
 import { labSchema } from "./schema/lab.ts";
 import { expandDollars } from "./variables.ts";
 
+/** A cluster file that was accepted. */
 export interface LoadedLab {
   ok: true;
   fileName: string;
@@ -25,6 +26,7 @@ export interface LoadedLab {
   locate: (path: string) => Position;
 }
 
+/** A cluster file that was refused. */
 export interface RefusedLab {
   ok: false;
   fileName: string;
@@ -32,6 +34,7 @@ export interface RefusedLab {
   problems: Problem[];
 }
 
+/** How strictly a file is read. */
 export interface LoadOptions {
   /** Keys that are not applied are problems instead of notes. Default false. */
   strict?: boolean;

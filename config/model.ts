@@ -10,6 +10,7 @@ export interface LabConfig {
   hpc?: HpcConfig;
 }
 
+/** A SLURM cluster (`clusters.hpc`). */
 export interface HpcConfig {
   name: string;
   host: { uri: string; poolPath?: string };
@@ -29,6 +30,7 @@ export interface HpcConfig {
   acceleration: AccelerationConfig;
 }
 
+/** What the machines' disks begin with (`image`, `base_image_path`). */
 export interface ImageConfig {
   source: ImageSource;
   packages: string[];
@@ -36,11 +38,13 @@ export interface ImageConfig {
   revision: number;
 }
 
+/** Where an image comes from: built from Debian packages, a file on this machine, or a download. */
 export type ImageSource =
   | { kind: "golden" }
   | { kind: "file"; path: string; sha256?: string }
   | { kind: "url"; url: string; sha256: string };
 
+/** Network of the cluster (`network`). */
 export interface NetworkConfig {
   mode: "nat" | "routed" | "isolated" | "existing";
   /** What machines are attached to; a libvirt network only in mode existing. */
@@ -56,6 +60,7 @@ export interface NetworkConfig {
   vmMacs: Record<string, string>;
 }
 
+/** Size of a machine; GB are of 1024 MiB. */
 export interface NodeSizeConfig {
   cpuCores: number;
   memoryGb: number;
@@ -64,10 +69,12 @@ export interface NodeSizeConfig {
   baseImagePath?: string;
 }
 
+/** The machine with slurmctld, accounting and homes (`controller`). */
 export interface ControllerConfig extends NodeSizeConfig {
   ipAddress: string;
 }
 
+/** Compute nodes (`compute_nodes`), a count group written out. */
 export interface ComputeNodesConfig {
   /** Form in the file; only paths in messages depend on it. */
   form: "array" | "group";
@@ -75,6 +82,7 @@ export interface ComputeNodesConfig {
   nodes: ComputeNodeConfig[];
 }
 
+/** One compute node. */
 export interface ComputeNodeConfig extends NodeSizeConfig {
   /** From 1; the NN of the name. */
   number: number;
@@ -83,6 +91,7 @@ export interface ComputeNodeConfig extends NodeSizeConfig {
   autoStart: boolean;
 }
 
+/** Partitions and further parameters of slurm.conf (`slurm_config`). */
 export interface SlurmConfig {
   partitions: string[];
   defaultPartition: string;
@@ -91,6 +100,7 @@ export interface SlurmConfig {
   extra: Record<string, unknown>;
 }
 
+/** A person with an account on every machine (`users`). */
 export interface UserConfig {
   name: string;
   uid?: number;
@@ -99,6 +109,7 @@ export interface UserConfig {
   admin: boolean;
 }
 
+/** How guests use the host's CPU and memory (`hardware.acceleration`). */
 export interface AccelerationConfig {
   enableKvm: boolean;
   enableNested: boolean;

@@ -13,6 +13,7 @@ import type {
 import type { Path } from "./problems.ts";
 import type { HpcFile, LabFile } from "./schema/lab.ts";
 
+/** Takes a problem of the file. */
 export type Report = (path: Path, reason: string) => void;
 
 /** Like T without the properties that are undefined, as `exactOptionalPropertyTypes` wants it. */

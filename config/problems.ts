@@ -22,6 +22,7 @@ export interface Note extends Position {
   text: string;
 }
 
+/** Keys and indices from the root of the file. */
 export type Path = readonly (string | number)[];
 
 /** `["nodes", 1, "ip"]` as `nodes[1].ip`. */

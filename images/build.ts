@@ -28,6 +28,7 @@ interface Manifest extends BuiltImage {
   readonly packages: readonly string[];
 }
 
+/** How an image is built. */
 export interface BuildOptions {
   /** Where the image and its manifest go; made when missing. */
   readonly outputDirectory: string;

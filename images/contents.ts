@@ -37,6 +37,7 @@ export const basePackages = [
   "zstd",
 ] as const;
 
+/** Debian packages of a SLURM controller and a compute node. */
 export const slurmPackages = [
   "mariadb-client",
   "mariadb-server",
@@ -49,8 +50,10 @@ export const slurmPackages = [
   "slurmdbd",
 ] as const;
 
+/** Kernels to choose from. */
 export const kernelPackages = { cloud: "linux-image-cloud-amd64", generic: "linux-image-amd64" } as const;
 
+/** Units that start at boot; all others are switched off. */
 export const enabledUnits = [
   "chrony.service",
   "cloud-config.service",

@@ -5,6 +5,7 @@ import path from "node:path";
 import { type Progress, run } from "./process.ts";
 import type { Recipe } from "./recipe.ts";
 
+/** What a disk is made of. */
 export interface DiskInputs {
   readonly recipe: Pick<Recipe, "kernelArguments" | "sizeMiB">;
   readonly id: string;

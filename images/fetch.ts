@@ -7,6 +7,7 @@ import { pipeline } from "node:stream/promises";
 import { recognise, recogniseBytes } from "../providers/libvirt/volume-format/index.ts";
 import { stderrProgress } from "./process.ts";
 
+/** What to download and where to. */
 export interface FetchOptions {
   readonly url: string;
   /** Expected SHA-256 of the file in lower case hex. */
@@ -16,6 +17,7 @@ export interface FetchOptions {
   readonly signal?: AbortSignal;
 }
 
+/** A downloaded image. */
 export interface FetchedImage {
   readonly path: string;
   readonly sha256: string;

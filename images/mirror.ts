@@ -15,6 +15,7 @@ export interface AptSource {
   readonly text: string;
 }
 
+/** Debian's own mirror. */
 export const publicMirror: Mirror = {
   main: "http://deb.debian.org/debian",
   security: "http://deb.debian.org/debian-security",

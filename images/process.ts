@@ -49,6 +49,7 @@ export class ProgramError extends Error {
   }
 }
 
+/** How a program is run. */
 export interface RunOptions {
   readonly environment?: NodeJS.ProcessEnv;
   readonly signal?: AbortSignal;

@@ -18,6 +18,7 @@ const keptKvm = z.union([
   z.object({ known: z.literal(false), why: z.string() }),
 ]);
 
+/** Arguments of `declareLab`. */
 export interface LabArgs {
   /** Cluster file; relative to the folder of the Pulumi project. */
   readonly file: string;

@@ -19,6 +19,7 @@ import { at, attribute, child, childrenOf, parseXml, textAt } from "../providers
 import { readRoutes } from "../tools/preflight/routes.ts";
 import { hostCpusOf, pinnedCpusOf } from "./host-cpus.ts";
 
+/** Which host is asked, and what is ours on it. */
 export interface HostQuery {
   readonly uri: string;
   /** Owner id of the stack. */

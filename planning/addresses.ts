@@ -1,5 +1,6 @@
 import { formatIpv4, isHost, type Subnet } from "./ipv4.ts";
 
+/** Addresses from start to end, both included. */
 export interface AddressRange {
   start: number;
   end: number;
@@ -40,5 +41,6 @@ export function planAddresses(
   return planned;
 }
 
+/** A range for people. */
 export const formatRange = (range: AddressRange): string =>
   `${formatIpv4(range.start)} to ${formatIpv4(range.end)}`;

@@ -21,6 +21,7 @@ interface Wish {
   path: string;
 }
 
+/** Gives every machine its address and its MAC; contradictions and wants become findings. */
 export function assign(
   config: HpcConfig,
   network: ResolvedNetwork,

@@ -4,6 +4,7 @@ import { type Findings, HPC } from "./findings.ts";
 import { byText } from "./names.ts";
 import type { CpuPlan } from "./plan.ts";
 
+/** Path of the block in the file. */
 export const ACCELERATION = `${HPC}.hardware.acceleration`;
 
 type Topology = CpuPlan["topology"];
@@ -45,6 +46,7 @@ export function numaCells(
   return { cells, split };
 }
 
+/** What the CPUs of all machines depend on. */
 export interface CpuContext {
   acceleration: AccelerationConfig;
   hypervisor: "kvm" | "qemu";

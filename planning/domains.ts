@@ -44,6 +44,7 @@ export interface MachineSpec {
   path: string;
 }
 
+/** The complete plan of one machine. */
 export function planMachine(context: ClusterContext, spec: MachineSpec, findings: Findings): NodePlan {
   const key = imageKey(context.config, spec.size);
   const id = instanceId(spec.name, generationOf(context.config, key, context.facts.images));
@@ -137,6 +138,7 @@ export function usesHugepages(acceleration: AccelerationConfig): boolean {
   return enableHugepages ?? kind === "hugepages";
 }
 
+/** Size of a huge page in KiB. */
 export const hugepageKiB = (acceleration: AccelerationConfig): number =>
   acceleration.performance.hugepageSize === "1G" ? 1024 * 1024 : 2048;
 

@@ -3,6 +3,7 @@
 /** A value that a probe established, or the reason why it could not. */
 export type Known<T> = { known: true; value: T } | { known: false; why: string };
 
+/** Everything that the planner is told. */
 export interface LabFacts {
   /** Who runs hyperlab; the default user of the cluster. */
   invoker?: { name: string; sshKeys: string[] };
@@ -11,6 +12,7 @@ export interface LabFacts {
   images: Record<string, ImageFact>;
 }
 
+/** What is known of an image before it is uploaded. */
 export interface ImageFact {
   /** File on the machine that runs the engine. */
   path: string;
@@ -21,6 +23,7 @@ export interface ImageFact {
   virtualSizeMiB: Known<number>;
 }
 
+/** What is known of the host; each value alone may be unknown. */
 export interface HostFacts {
   /** KVM runs something, proven by doing so. */
   kvm: Known<boolean>;
@@ -44,11 +47,13 @@ export interface HostFacts {
   pools: Known<{ name: string; owned: boolean }[]>;
 }
 
+/** A CPU of the host. */
 export interface HostCpu {
   id: number;
   numaNode: number;
 }
 
+/** A network that the host has or reaches. */
 export interface HostNetwork {
   /** Name of the libvirt network or the interface. */
   name: string;
@@ -59,6 +64,7 @@ export interface HostNetwork {
   owned: boolean;
 }
 
+/** A machine of the host. */
 export interface HostDomain {
   name: string;
   /** Made by this stack. */

@@ -1,5 +1,6 @@
 import { createHash } from "node:crypto";
 
+/** Name of the controller: its machine, host name and resource. */
 export const controllerName = (cluster: string): string => `${cluster}-controller`;
 
 /** Two digits at least; a number never changes its width, so that a growing cluster renames nothing. */

@@ -1,10 +1,12 @@
 import type { HostCpu } from "./facts.ts";
 
+/** A machine that wants host CPUs of its own. */
 export interface PinRequest {
   name: string;
   vcpus: number;
 }
 
+/** Who got which host CPUs. */
 export interface PinResult {
   /** Host CPUs by machine, in the order of its vCPUs. */
   pins: Map<string, number[]>;

@@ -22,6 +22,7 @@ import { planSlurm } from "./slurm/model.ts";
 import { verifyTimeoutSeconds } from "./slurm/timing.ts";
 import { planGroups, planUsers } from "./users.ts";
 
+/** How strictly a lab is planned. */
 export interface PlanOptions {
   /** Departures from the file that are otherwise warnings (unknown SLURM parameters, adjusted topologies) are errors. */
   strict?: boolean;

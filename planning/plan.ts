@@ -17,6 +17,7 @@ export interface LabPlan {
   hpc?: HpcClusterPlan;
 }
 
+/** The plan of a SLURM cluster. */
 export interface HpcClusterPlan {
   /** Name of the cluster: prefix of every resource, SLURM's ClusterName. */
   name: string;
@@ -48,6 +49,7 @@ export interface HpcClusterPlan {
   secrets: SecretSlot[];
 }
 
+/** The libvirt host that runs the cluster. */
 export interface HostPlan {
   /** libvirt connection URI. */
   uri: string;
@@ -76,6 +78,7 @@ export interface OwnedNetworkPlan {
   autostart: boolean;
 }
 
+/** A volume that disks of machines begin with. */
 export interface ImagePlan {
   /** `base`, or `image-NN` for a node's own image. Stable: names the resource `<cluster>-<key>`. */
   key: string;
@@ -95,6 +98,7 @@ export interface GuestSoftwarePlan {
   source: { path: string; id: string } | { path: string; sha256: string };
 }
 
+/** A cloud-init seed, shared by the machines of a role. */
 export interface SeedPlan {
   /** Stable name of the resource: `<cluster>-seed-<role>`, or `<cluster>-seed-<node>` on an existing network. */
   name: string;
@@ -112,6 +116,7 @@ export interface SeedPlan {
   networkConfig?: string;
 }
 
+/** The disk that outlives the controller: SLURM's state, accounting, homes. */
 export interface StateVolumePlan {
   /** Inputs of the provider's `Volume`. */
   inputs: { name: string; pool: string; format: "qcow2"; sizeMiB: number };
@@ -119,8 +124,10 @@ export interface StateVolumePlan {
   protect: boolean;
 }
 
+/** What a machine does in the cluster. */
 export type NodeRole = "controller" | "compute";
 
+/** One machine. */
 export interface NodePlan {
   /** Name of the virtual machine, host name and SLURM node name; also the name of its resource. */
   name: string;
@@ -166,6 +173,7 @@ export interface DomainPlan {
   maxUnavailable: number;
 }
 
+/** The CPU that a guest sees. */
 export interface CpuPlan {
   mode: "host-passthrough" | "host-model" | "maximum" | "custom";
   model?: string;
@@ -174,6 +182,7 @@ export interface CpuPlan {
   numaCells?: { cpus: string; memoryMiB: number }[];
 }
 
+/** A volume that is attached to a machine. */
 export interface DiskPlan {
   pool: string;
   volume: string;
@@ -182,6 +191,7 @@ export interface DiskPlan {
   readOnly?: boolean;
 }
 
+/** A network interface of a machine. */
 export interface InterfacePlan {
   network?: string;
   bridge?: string;
@@ -205,6 +215,7 @@ export interface SlurmPlan {
   parameters: Record<string, string>;
 }
 
+/** A compute node as slurm.conf describes it. */
 export interface SlurmNodePlan {
   name: string;
   address: string;
@@ -219,6 +230,7 @@ export interface SlurmNodePlan {
   vmMemoryMiB: number;
 }
 
+/** A partition. */
 export interface SlurmPartitionPlan {
   name: string;
   isDefault: boolean;
@@ -241,6 +253,7 @@ export interface SlurmTiming {
   systemdTimeoutMilliseconds: number;
 }
 
+/** A person with an account on every machine. */
 export interface UserPlan {
   name: string;
   uid: number;
@@ -252,13 +265,16 @@ export interface UserPlan {
   admin: boolean;
 }
 
+/** A supplementary group. */
 export interface GroupPlan {
   name: string;
   gid: number;
 }
 
+/** Where homes lie: on the state disk, or on an NFS server of the site (`host:/path`). */
 export type HomePlan = { kind: "controller" } | { kind: "nfs"; export: string };
 
+/** What proves the cluster after a change. */
 export interface VerifyPlan {
   /** Time for all nodes to register, in seconds. */
   timeoutSeconds: number;
@@ -266,6 +282,7 @@ export interface VerifyPlan {
   job: boolean;
 }
 
+/** How the stack reaches the machines. */
 export interface SshPlan {
   /** Account for administration through the component's commands. */
   user: "hyperlab";
@@ -299,6 +316,7 @@ export interface Finding {
   remedy: string;
 }
 
+/** What `planLab` returns. */
 export interface PlanResult {
   /** Complete only where no finding is an error; never act on a plan with errors. */
   plan: LabPlan;

@@ -45,6 +45,7 @@ const performanceSchema = z.strictObject({
   }),
 });
 
+/** `hardware.acceleration`. */
 export const accelerationSchema = z.strictObject({
   enable_kvm: key(z.boolean().default(true), {
     text: "false: QEMU's own emulation, as hypervisor qemu.",

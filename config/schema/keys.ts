@@ -3,6 +3,7 @@ import { z } from "zod";
 /** What a changed value does to machines that run; the word that the preview shows. */
 export type ChangeEffect = "none" | "live" | "reconfigure" | "restart" | "rebuild" | "replace" | "forbidden";
 
+/** What the reference says of a key. */
 export interface KeyDoc {
   /** What the key means, one or two sentences. */
   text: string;
@@ -34,14 +35,18 @@ const ipv4Pattern = new RegExp(`^${octet}(\\.${octet}){3}$`);
 export const text = (pattern: RegExp, form: string) =>
   z.string().regex(pattern, { error: form }).meta({ form });
 
+/** An IPv4 address. */
 export const ipv4 = () => text(ipv4Pattern, "an IPv4 address such as 10.50.0.10");
+/** An IPv4 address or the word DHCP. */
 export const ipv4OrDhcp = () =>
   text(new RegExp(`^(DHCP|${octet}(\\.${octet}){3})$`), "an IPv4 address such as 10.50.0.11, or DHCP");
+/** An IPv4 network in prefix form. */
 export const cidr = () =>
   text(
     new RegExp(`^${octet}(\\.${octet}){3}/(3[0-2]|[12]?\\d)$`),
     "an IPv4 network such as 10.50.0.0/24 (octets 0 to 255, prefix 0 to 32)",
   );
+/** A MAC address. */
 export const mac = () =>
   text(/^[0-9a-fA-F]{2}(:[0-9a-fA-F]{2}){5}$/, "a MAC address such as 02:1f:00:aa:bb:cc");
 /** RFC 1123 label. 40 characters leave room for `-compute-00000` within the 63 of a host name. */
@@ -50,9 +55,13 @@ export const label = () =>
     /^[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?$/,
     "1 to 40 lower-case letters, digits and inner hyphens, such as lab",
   );
+/** An absolute path. */
 export const absolutePath = () =>
   text(/^\/[^\0\n]*$/, "an absolute path such as /var/lib/libvirt/images/debian.qcow2");
+/** A SHA-256. */
 export const sha256 = () => text(/^[0-9a-f]{64}$/, "a SHA-256 as 64 lower-case hex digits");
+/** Name of a network interface; the kernel allows 15 characters. */
 export const interfaceName = () =>
   text(/^[A-Za-z0-9_][A-Za-z0-9_.-]{0,14}$/, "a name of at most 15 characters, such as hlab-dev0");
+/** A whole number within limits, both included. */
 export const whole = (min: number, max: number) => z.int().min(min).max(max);

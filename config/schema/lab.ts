@@ -55,6 +55,7 @@ const hostSchema = z.strictObject({
   }),
 });
 
+/** `clusters.hpc`. */
 export const hpcSchema = z.strictObject({
   name: key(label(), {
     text: "Name of the cluster: prefix of every machine, disk and network, and SLURM's ClusterName.",
@@ -180,5 +181,7 @@ export const labSchema = z
   })
   .meta({ title: "hyperlab cluster file" });
 
+/** A file that fits the schema, defaults filled in. */
 export type LabFile = z.output<typeof labSchema>;
+/** `clusters.hpc` of such a file. */
 export type HpcFile = z.output<typeof hpcSchema>;

@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { cidr, interfaceName, ipv4, key, mac } from "./keys.ts";
 
+/** `network` of a cluster. */
 export const networkSchema = z.strictObject({
   mode: key(z.enum(["nat", "routed", "isolated", "existing"]).default("nat"), {
     text:

@@ -37,6 +37,7 @@ const autoStart = key(z.boolean().default(true), {
   effect: "restart",
 });
 
+/** `controller` of a SLURM cluster. */
 export const controllerSchema = z.strictObject({
   ...size,
   ip_address: key(ipv4(), {
@@ -46,6 +47,7 @@ export const controllerSchema = z.strictObject({
   }),
 });
 
+/** A compute node in the list form. */
 export const arrayNodeSchema = z.strictObject({
   ...size,
   ip: key(ipv4OrDhcp(), {
@@ -56,6 +58,7 @@ export const arrayNodeSchema = z.strictObject({
   auto_start: autoStart,
 });
 
+/** Compute nodes in the form with `count`. */
 export const groupSchema = z.strictObject({
   ...size,
   count: key(whole(1, 65000), {

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { absolutePath, key, text, whole } from "./keys.ts";
+import { absolutePath, key, sha256, text, whole } from "./keys.ts";
 
 /** An OpenSSH public key as a line of `authorized_keys`, without options. */
 export const PUBLIC_KEY =
@@ -7,6 +7,7 @@ export const PUBLIC_KEY =
 
 const accountName = (form: string) => text(/^[a-z_][a-z0-9_-]{0,30}$/, form);
 
+/** An entry of `users`. */
 export const userSchema = z.strictObject({
   name: key(
     accountName("1 to 31 lower-case letters, digits, _ and -, beginning with a letter or _, such as ada"),
@@ -33,6 +34,7 @@ export const userSchema = z.strictObject({
   }),
 });
 
+/** `home`. */
 export const homeSchema = z.strictObject({
   kind: key(z.enum(["controller"]).optional(), {
     text: "controller: homes lie on the controller's state disk and are shared by NFSv4.",
@@ -61,6 +63,7 @@ const imageFileSchema = z.strictObject({
   }),
 });
 
+/** `image`. */
 export const imageSchema = z.strictObject({
   packages: key(
     z.array(text(/^[a-z0-9][a-z0-9+.-]+$/, "a Debian package name such as python3-numpy")).default([]),
@@ -84,7 +87,7 @@ export const imageSchema = z.strictObject({
     effect: "rebuild",
     example: "https://cloud.debian.org/images/cloud/trixie/latest/debian-13-genericcloud-amd64.qcow2",
   }),
-  sha256: key(text(/^[0-9a-f]{64}$/, "a SHA-256 as 64 lower-case hex digits").optional(), {
+  sha256: key(sha256().optional(), {
     text: "Checksum of the file of url or path.",
     defaultText: "required with url; of path computed",
     effect: "rebuild",

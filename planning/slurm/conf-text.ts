@@ -5,6 +5,7 @@ export interface Assignment {
   value: string;
 }
 
+/** A line of a configuration file. */
 export interface ConfLine {
   /** From 1. */
   number: number;

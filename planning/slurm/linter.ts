@@ -34,10 +34,13 @@ const RULES = [
   { id: "legacy-key", severity: "warning", check: legacyKeys },
 ] as const;
 
+/** Names of all rules. */
 export const lintRules: readonly string[] = RULES.map((rule) => rule.id);
 
+/** Name of a rule. */
 export type LintRule = (typeof RULES)[number]["id"];
 
+/** What a rule found. */
 export interface LintFinding {
   rule: LintRule;
   severity: "error" | "warning";

@@ -5,6 +5,7 @@
 
 export type ParameterType = "text" | "uint16" | "uint32" | "uint64" | "boolean";
 
+/** A parameter that SLURM knows. */
 export interface Parameter {
   /** SLURM's own spelling. */
   name: string;
@@ -128,9 +129,13 @@ function byLowerCase(table: Table): ReadonlyMap<string, Parameter> {
 
 /** By lower-case name, because SLURM does not tell cases apart. */
 export const slurmConfParameters = byLowerCase(SLURM_CONF);
+/** Parameters of a node line. */
 export const nodeParameters = byLowerCase(NODE_LINE);
+/** Parameters of a partition line. */
 export const partitionParameters = byLowerCase(PARTITION_LINE);
+/** Parameters of cgroup.conf. */
 export const cgroupParameters = byLowerCase(CGROUP_CONF);
+/** Parameters of gres.conf. */
 export const gresParameters = byLowerCase(GRES_LINE);
 
 /** First words of lines that describe an object and not one parameter. */

@@ -10,6 +10,7 @@ export const SLURM_PATHS = {
   slurmdbdLog: "/var/log/slurm/slurmdbd.log",
 } as const;
 
+/** TCP ports of SLURM's daemons. */
 export const PORTS = { slurmctld: 6817, slurmd: 6818, slurmdbd: 6819 } as const;
 
 const HEADER = "# Written by hyperlab from the cluster file. Changes by hand are lost at the next run.\n";

@@ -11,6 +11,7 @@ import { settleState } from "../state/settle.ts";
 import { type Context, openSession } from "./context.ts";
 import { failure } from "./up.ts";
 
+/** What happens to protected volumes. */
 export interface DownOptions {
   /** Remove protected volumes too, without asking. */
   yes: boolean;

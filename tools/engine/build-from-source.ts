@@ -15,6 +15,7 @@ export interface GoProgram {
   fixedArguments?: readonly string[];
 }
 
+/** The engine. */
 export const ENGINE: GoProgram = {
   name: "pulumi",
   module: "pulumi",
@@ -22,6 +23,7 @@ export const ENGINE: GoProgram = {
   linkerFlags: `-s -w -X github.com/pulumi/pulumi/sdk/v3/go/common/version.Version=v${ENGINE_VERSION}`,
 };
 
+/** The program that runs Node programs for the engine. */
 export const NODE_LANGUAGE_HOST: GoProgram = {
   name: "pulumi-language-nodejs",
   module: "language-nodejs",
@@ -52,6 +54,7 @@ export function parseGoVersion(text: string): string | undefined {
   return match ? `${match[1]}.${match[2]}.${match[3] ?? "0"}` : undefined;
 }
 
+/** Whether this version of Go can build the programs. */
 export function goIsUsable(version: string): boolean {
   const found = parseVersion(version);
   const least = parseVersion(LEAST_GO);

@@ -1,9 +1,11 @@
 import { createConnection } from "node:net";
 import { setTimeout as delay } from "node:timers/promises";
 
+/** Socket of the system's daemon. */
 export const LIBVIRT_SOCKET = "/run/libvirt/libvirt-sock";
 const GROUP_FIX = "sudo usermod -aG libvirt $USER, then log in again (or run: newgrp libvirt)";
 
+/** How a socket answers. */
 export type SocketState =
   | "answers"
   /** Nobody listens: the daemon does not run. */
@@ -47,6 +49,7 @@ export async function waitForSocket(path: string, deadlineMs: number): Promise<v
   }
 }
 
+/** What the start of the daemon depends on. */
 export interface DaemonFacts {
   socket: SocketState;
   /** systemd is the init system of this machine. */
@@ -67,6 +70,7 @@ const MODULAR_UNITS = [
   "virtlogd.socket",
 ];
 
+/** How the daemon comes to run. */
 export type DaemonPlan =
   | { kind: "runs" }
   | { kind: "start"; commands: string[][] }

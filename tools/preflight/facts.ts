@@ -18,7 +18,9 @@ export interface LabNeeds {
 /** A value, or why it is not known. */
 export type Known<T> = { known: true; value: T } | { known: false; why: string };
 
+/** A value that is known. */
 export const known = <T>(value: T): Known<T> => ({ known: true, value });
+/** A value that is not, and why. */
 export const unknown = (why: string): { known: false; why: string } => ({ known: false, why });
 
 /** What the checks know of the machine. */
@@ -43,6 +45,7 @@ export interface MachineFacts {
   existingMachines: readonly string[];
 }
 
+/** Whether an ordinary user can build an image. */
 export interface UserNamespaces {
   user: string;
   /** The kernel lets ordinary users make them. */

@@ -8,6 +8,7 @@ export interface SshFiles {
   knownHosts: string;
 }
 
+/** Places of a stack's files; creates nothing. */
 export function sshFiles(stateFolder: string, stack: string): SshFiles {
   const folder = join(stateFolder, "ssh", stack);
   return { folder, config: join(folder, "config"), knownHosts: join(folder, "known_hosts") };
@@ -50,6 +51,7 @@ export function writeSshFiles(files: SshFiles, config: string, knownHosts: strin
   writeFileSync(files.knownHosts, knownHosts, { mode: 0o600 });
 }
 
+/** Removes the files of a stack that is gone. */
 export function removeSshFiles(files: SshFiles): void {
   if (existsSync(files.folder)) rmSync(files.folder, { recursive: true });
 }

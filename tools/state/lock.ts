@@ -33,6 +33,7 @@ export function parseLock(text: string): StackLock | undefined {
   return { pid, username, hostname: host, timestamp };
 }
 
+/** Whether a stack is locked, and whether rightly. */
 export type LockState =
   | { kind: "none" }
   /** Every lock is of a process of this host that is gone. */

@@ -13,6 +13,7 @@ function gresOf(line: ConfLine): { name: string; type: string | undefined }[] {
     });
 }
 
+/** A resource on a node line that GresTypes does not name is dropped without a word. */
 export function gresTypes({ slurm, nodes }: Parsed, report: Report): void {
   const types = new Set((parameterValue(slurm, "GresTypes") ?? "").split(","));
   for (const { line } of nodes) {
@@ -24,6 +25,7 @@ export function gresTypes({ slurm, nodes }: Parsed, report: Report): void {
   }
 }
 
+/** A resource on a node line that gres.conf does not describe. */
 export function gresConf({ nodes, gres }: Parsed, report: Report): void {
   const described = gres.map((line) => ({
     name: pairValue(line, "Name"),
@@ -54,6 +56,7 @@ export function gresConf({ nodes, gres }: Parsed, report: Report): void {
   }
 }
 
+/** A resource with and without a type on one node. */
 export function gresMixed({ nodes }: Parsed, report: Report): void {
   for (const { line } of nodes) {
     const gres = gresOf(line);
@@ -67,6 +70,7 @@ export function gresMixed({ nodes }: Parsed, report: Report): void {
   }
 }
 
+/** A way of detection whose plugin the image lacks. */
 export function autoDetect({ gres, input }: Parsed, report: Report): void {
   for (const line of gres) {
     const value = pairValue(line, "AutoDetect")?.toLowerCase();

@@ -16,6 +16,7 @@ export interface LintInput {
   gpuPlugins: readonly string[];
 }
 
+/** A file of the configuration. */
 export type LintFile = "slurm.conf" | "cgroup.conf" | "gres.conf" | "topology.conf" | "slurmdbd.conf";
 
 /** Takes one finding of a rule; line 0 means the file as a whole. */
@@ -34,6 +35,7 @@ export interface Parsed {
   partitions: ConfLine[];
 }
 
+/** Reads the texts once for all rules. */
 export function parseInput(input: LintInput): Parsed {
   const slurm = parseConf(input.slurmConf);
   return {

@@ -18,6 +18,7 @@ const OBJECT_LINES: Readonly<Record<string, ReadonlyMap<string, Parameter>>> = {
 };
 const OTHER_LINES = new Set(["downnodes", "nodeset", "frontendname", "slurmctldhost", "include"]);
 
+/** A name that SLURM does not know is fatal. */
 export function unknownKeys({ slurm, cgroup, gres }: Parsed, report: Report): void {
   const remedy = "Remove it; slurmctld ends with a fatal error.";
   for (const line of slurm) {
@@ -47,6 +48,7 @@ export function unknownKeys({ slurm, cgroup, gres }: Parsed, report: Report): vo
 const TIME = /^(UNLIMITED|INFINITE|-1|\d+|\d+:\d\d?|\d+:\d\d?:\d\d?|\d+-\d+(:\d\d?){0,2})$/i;
 const LIMITS = { uint16: 65_535, uint32: 4_294_967_295, uint64: Number.MAX_SAFE_INTEGER } as const;
 
+/** A value of another kind than the parameter has is fatal. */
 export function invalidValues({ slurm, nodes, partitions, cgroup }: Parsed, report: Report): void {
   const check = (
     file: "slurm.conf" | "cgroup.conf",
@@ -86,6 +88,7 @@ function validValue({ type }: Parameter, value: string): boolean {
   return /^\d+$/.test(value) && Number(value) <= LIMITS[type];
 }
 
+/** Suspending or requeueing without a way to choose jobs is fatal. */
 export function preemptMode({ slurm }: Parsed, report: Report): void {
   const mode = parameterValue(slurm, "PreemptMode")?.toUpperCase() ?? "OFF";
   const type = parameterValue(slurm, "PreemptType")?.toLowerCase() ?? "preempt/none";
@@ -94,6 +97,7 @@ export function preemptMode({ slurm }: Parsed, report: Report): void {
   report("slurm.conf", 0, text, "Add PreemptType=preempt/partition_prio or preempt/qos.");
 }
 
+/** A parameter that has no effect any more. */
 export function defunctKeys({ slurm, cgroup }: Parsed, report: Report): void {
   const names = new Set(defunctParameters.map((name) => name.toLowerCase()));
   const check = (file: LintFile, lines: readonly ConfLine[]) => {
@@ -108,6 +112,7 @@ export function defunctKeys({ slurm, cgroup }: Parsed, report: Report): void {
   check("cgroup.conf", cgroup);
 }
 
+/** An old name that still parses. */
 export function legacyKeys({ slurm }: Parsed, report: Report): void {
   const names = new Map(Object.entries(legacyParameters).map(([name, now]) => [name.toLowerCase(), now]));
   for (const line of slurm) {

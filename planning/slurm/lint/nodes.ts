@@ -3,6 +3,7 @@ import { linesOf, pairValue } from "../conf-text.ts";
 import { expandHostlist } from "../hostlist.ts";
 import { type Parsed, parameterValue, type Report } from "./input.ts";
 
+/** A partition of a node that no line defines is fatal. */
 export function undefinedNodes({ nodes, partitions, slurm }: Parsed, report: Report): void {
   const known = new Set(nodes.flatMap((node) => node.names));
   const sets = new Set(linesOf(slurm, "NodeSet").map((line) => line.pairs[0]?.value ?? ""));
@@ -17,6 +18,7 @@ export function undefinedNodes({ nodes, partitions, slurm }: Parsed, report: Rep
   }
 }
 
+/** A node with two lines is fatal. */
 export function duplicateNodes({ nodes }: Parsed, report: Report): void {
   const seen = new Set<string>();
   for (const { line, names } of nodes) {
@@ -29,6 +31,7 @@ export function duplicateNodes({ nodes }: Parsed, report: Report): void {
   }
 }
 
+/** CPUs that are not sockets × cores × threads are reset by slurmctld. */
 export function topologyProduct({ nodes }: Parsed, report: Report): void {
   for (const { line } of nodes) {
     const number = (fallback: number, ...names: string[]) => Number(pairValue(line, ...names) ?? fallback);
@@ -53,6 +56,7 @@ export function guestMemoryMiB(vmMemoryMiB: number): number {
   return Math.floor(vmMemoryMiB * 0.97) - 64;
 }
 
+/** A node that registers less memory than its line says becomes invalid. */
 export function realMemory({ nodes, input }: Parsed, report: Report): void {
   for (const { line, names } of nodes) {
     const real = Number(pairValue(line, "RealMemory") ?? 1);
@@ -67,6 +71,7 @@ export function realMemory({ nodes, input }: Parsed, report: Report): void {
   }
 }
 
+/** A tree that does not hold every node. */
 export function incompleteTopology({ slurm, topology, nodes }: Parsed, report: Report): void {
   if (parameterValue(slurm, "TopologyPlugin")?.toLowerCase() !== "topology/tree") return;
   const placed = new Set(topology.flatMap((line) => expandHostlist(pairValue(line, "Nodes") ?? "") ?? []));
@@ -76,6 +81,7 @@ export function incompleteTopology({ slurm, topology, nodes }: Parsed, report: R
   report("topology.conf", 0, text, "Put every node below a switch.");
 }
 
+/** Names in the place of addresses cost long retries. */
 export function unresolvable({ slurm, nodes, slurmdbd }: Parsed, report: Report): void {
   const remedy = "Use an IPv4 address: names that do not resolve cost long retries at every start.";
   for (const { line, names } of nodes) {

@@ -5,6 +5,7 @@ const isYes = (value: string | undefined): boolean => /^(yes|true|y|t|1|up)$/i.t
 const defaults = (partitions: readonly ConfLine[]) =>
   partitions.filter((line) => isYes(pairValue(line, "Default")));
 
+/** Of two default partitions slurmctld takes the last. */
 export function twoDefaults({ partitions }: Parsed, report: Report): void {
   const [, ...more] = defaults(partitions);
   for (const line of more) {
@@ -13,6 +14,7 @@ export function twoDefaults({ partitions }: Parsed, report: Report): void {
   }
 }
 
+/** Without a default partition a job must name one. */
 export function noDefault({ partitions }: Parsed, report: Report): void {
   if (defaults(partitions).length > 0) return;
   report("slurm.conf", 0, "no partition is the default", "Set Default=YES on one.");
