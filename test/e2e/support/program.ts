@@ -22,6 +22,8 @@ export function run(
     child.stderr.on("data", keep);
     child.on("error", reject);
     child.on("close", (code) => resolve({ code: code ?? -1, output }));
+    // A program that reads nothing may be gone before this arrives; its end tells how it went.
+    child.stdin.on("error", () => undefined);
     child.stdin.end(options.input ?? "");
   });
 }

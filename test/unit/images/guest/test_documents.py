@@ -2,6 +2,7 @@
 
 import json
 import unittest
+from unittest import mock
 
 from hyperlab import accounts, bundle, database, document, root_disk, state_disk
 from hyperlab.process import Problem
@@ -126,8 +127,29 @@ class Accounts(unittest.TestCase):
             "eve": {"uid": 2005, "gid": 2005, "home": "/home/eve", "shell": "/bin/bash"},
             "local": {"uid": 1000, "gid": 1000, "home": "/home/local", "shell": "/bin/bash"},
         }
-        commands = accounts.plan([], [], passwd, {}, {"users": ["eve"], "groups": []})
+        commands = accounts.removals([], passwd, {"users": ["eve"], "groups": []})
         self.assertEqual(commands, [["userdel", "--force", "eve"]])
+
+    def test_a_group_that_goes_with_its_user_is_not_removed_twice(self):
+        passwd = {"eve": {"uid": 2005, "gid": 2005, "home": "/home/eve", "shell": "/bin/bash"}}
+        group = {"eve": {"gid": 2005, "members": []}, "physics": {"gid": 60001, "members": []}}
+        done = []
+
+        def run(command):
+            done.append(command)
+            if command[0] == "userdel":
+                passwd.pop(command[-1])
+                group.pop(command[-1])
+
+        managed = {"users": ["eve"], "groups": ["eve", "physics"]}
+        with (
+            mock.patch.object(accounts, "run", run),
+            mock.patch.object(accounts, "read_machine", lambda: (dict(passwd), dict(group))),
+            mock.patch.object(accounts.files, "read_json", lambda *_: managed),
+            mock.patch.object(accounts.files, "write_json"),
+        ):
+            accounts.apply([], [])
+        self.assertEqual(done, [["userdel", "--force", "eve"], ["groupdel", "--force", "physics"]])
 
     def test_conflicts_are_named(self):
         passwd = {"ada": {"uid": 1000, "gid": 1000, "home": "/", "shell": "/bin/sh"}}

@@ -37,15 +37,19 @@ def conflicts(users, groups, passwd, group, managed):
     return problems
 
 
+def removals(users, passwd, managed):
+    """Commands that remove the accounts of users that went. A user's own group may go with the account, or stay."""
+    names = {user["name"] for user in users}
+    return [["userdel", "--force", name] for name in managed["users"] if name in passwd and name not in names]
+
+
 def plan(users, groups, passwd, group, managed):
     """
-    Commands that turn the machine's accounts into the wanted ones. `passwd` and `group` are what the machine has,
-    `managed` the names that an earlier run made.
+    Commands that turn the machine's accounts into the wanted ones, after the removals. `passwd` and `group` are what
+    the machine has, `managed` the names that an earlier run made.
     """
-    names = {user["name"] for user in users}
-    commands = [["userdel", "--force", name] for name in managed["users"] if name in passwd and name not in names]
-    kept = {entry["name"] for entry in groups} | names
-    commands += [["groupdel", "--force", name] for name in managed["groups"] if name in group and name not in kept]
+    kept = {entry["name"] for entry in [*groups, *users]}
+    commands = [["groupdel", "--force", name] for name in managed["groups"] if name in group and name not in kept]
     for entry in [*groups, *({"name": user["name"], "gid": user["uid"]} for user in users)]:
         current = group.get(entry["name"])
         if current is None:
@@ -89,6 +93,8 @@ def apply(users, groups):
     # Recorded first: an account of an interrupted run is still known as ours.
     union = {key: sorted(set(managed[key]) | set(record[key])) for key in record}
     files.write_json(RECORD, union)
-    for command in plan(users, groups, passwd, group, managed):
+    for command in removals(users, passwd, managed):
+        run(command)
+    for command in plan(users, groups, *read_machine(), managed):
         run(command)
     files.write_json(RECORD, record)
