@@ -26,6 +26,8 @@ export interface HypervisorOptions {
   interactive: boolean;
   /** An image is built on this machine. Default: true. */
   buildsImage?: boolean;
+  /** Tests are about to run; they need more than machines do. Default: false. */
+  runsTests?: boolean;
   /** Socket of the daemon. Default: the system's. */
   socket?: string;
 }
@@ -66,6 +68,7 @@ async function ensurePackages(options: HypervisorOptions): Promise<void> {
     arch: process.arch,
     isRoot: isRoot(),
     buildsImage: options.buildsImage ?? true,
+    runsTests: options.runsTests ?? false,
     hasProgram: (name: string) => findProgram(name) !== undefined,
     hasFile: (path: string) => existsSync(path),
   };

@@ -46,10 +46,20 @@ export const DRIVER_PACKAGES = [
   "libvirt-daemon-driver-storage",
 ];
 
+/** What only tests use: servers to talk to, a TPM for a guest, the interpreter of the guest's programs. */
+const TEST_NEEDS: readonly Need[] = [
+  { anyOf: ["sshd"], package: "openssh-server" },
+  { anyOf: ["swtpm"], package: "swtpm" },
+  { anyOf: ["swtpm_setup"], package: "swtpm-tools" },
+  { anyOf: ["python3"], package: "python3" },
+];
+
 /** What an ordinary user builds images with: ranges of user ids of his own. */
 const UNPRIVILEGED: Need = { anyOf: ["newuidmap"], package: "uidmap", forImage: true };
 
 export interface InstalledFacts {
+  /** Tests are about to run. Default: false. */
+  runsTests?: boolean;
   arch: string;
   isRoot: boolean;
   /** An image is built from packages on this machine. */
@@ -62,7 +72,9 @@ export interface InstalledFacts {
 export function missingPackages(facts: InstalledFacts): string[] {
   const architecture = ARCHITECTURES[facts.arch];
   if (!architecture) throw new Error(`hyperlab runs machines on x64 and arm64 hosts, not on ${facts.arch}`);
-  const missing = [...NEEDS, architecture.qemu, ...(facts.isRoot ? [] : [UNPRIVILEGED])]
+  const unprivileged = facts.isRoot ? [] : [UNPRIVILEGED];
+  const tests = facts.runsTests === true ? TEST_NEEDS : [];
+  const missing = [...NEEDS, architecture.qemu, ...unprivileged, ...tests]
     .filter((need) => facts.buildsImage || need.forImage !== true)
     .filter((need) => !need.anyOf.some((program) => facts.hasProgram(program)))
     .map((need) => need.package);

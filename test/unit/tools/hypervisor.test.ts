@@ -48,6 +48,17 @@ describe("packages", () => {
     expect(missingPackages({ ...nothing, arch: "arm64" })).toContain("qemu-system-arm");
   });
 
+  it("asks for what tests need only where tests run", () => {
+    const hasProgram = (name: string): boolean => !["sshd", "swtpm", "swtpm_setup", "python3"].includes(name);
+    expect(missingPackages({ ...everything, hasProgram })).toEqual([]);
+    expect(missingPackages({ ...everything, hasProgram, runsTests: true })).toEqual([
+      "openssh-server",
+      "python3",
+      "swtpm",
+      "swtpm-tools",
+    ]);
+  });
+
   it("takes any of several programs", () => {
     const hasProgram = (name: string): boolean => !["xorriso", "libvirtd"].includes(name);
     expect(missingPackages({ ...everything, hasProgram })).toEqual([]);
