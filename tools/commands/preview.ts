@@ -17,7 +17,8 @@ export async function preview(context: Context, options: { json: boolean }): Pro
     if (result.code === 0) for (const line of renderPreview(summary, terminalWidth())) report.line(line);
   }
   if (result.code !== 0) report.line(`The preview failed; nothing was changed. Full output: ${result.log}`);
-  return result.code;
+  const forbidden = summary.machines.some((machine) => machine.effect === "forbidden");
+  return result.code || (forbidden ? 1 : 0);
 }
 
 /** Lines are cut at the edge of a terminal; a file or a pipe gets them whole. */

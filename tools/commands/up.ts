@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from "node:util";
 import { type EngineSession, operate } from "../engine/operate.ts";
 import { checkpoint, stackOutputs } from "../engine/query.ts";
 import { ask } from "../report/ask.ts";
@@ -49,13 +50,16 @@ export async function bringUp(
   }
   if (verdict.kind === "apply") {
     showChanges(context, summary);
-    if (!(await agreed(context, verdict.interrupts, options, question))) {
+    const answer = await agreed(context, verdict.interrupts, options, question);
+    if (answer === "no") {
       report.line("Nothing was changed.");
       return 1;
     }
-    if (basis() !== before) {
+    // A person may think for an hour.
+    const again = answer === "yes" ? (await runPreview(session, report)).summary : summary;
+    if (basis() !== before || !isDeepStrictEqual(again, summary)) {
       report.line(
-        "The cluster file or the state changed since the preview; nothing was changed. Run the command again.",
+        "The cluster file, the state or the host changed since the preview; nothing was changed. Run the command again.",
       );
       return 1;
     }
@@ -87,17 +91,17 @@ function showChanges({ report }: Context, summary: PreviewSummary): void {
   report.line();
 }
 
-/** Asks only where a person is there and machines are interrupted. */
+/** Asks only where a person is there and machines are interrupted; all else needs no answer. */
 async function agreed(
   context: Context,
   interrupts: readonly string[],
   options: UpOptions,
   question: typeof ask,
-): Promise<boolean> {
-  if (options.yes || !context.interactive || interrupts.length === 0) return true;
+): Promise<"yes" | "no" | "not asked"> {
+  if (options.yes || !context.interactive || interrupts.length === 0) return "not asked";
   const what = interrupts.length <= 5 ? interrupts.join(", ") : `${interrupts.length} machines`;
   const answer = await question(`This interrupts ${what}. Go on? [y/N] `);
-  return answer !== undefined && /^y(es)?$/i.test(answer);
+  return answer !== undefined && /^y(es)?$/i.test(answer) ? "yes" : "no";
 }
 
 export const failure = (log: string): string =>

@@ -63,6 +63,11 @@ describe("machines", () => {
     volumes: { one: { name: "one", pool: "lab", source: { path: lab.folder("one.raw"), id: "one" } } },
     domains,
   });
+  const switchOff = async (name: string): Promise<void> => {
+    const domain = await lab.libvirt.domainLookupByName(name);
+    if (domain === undefined) throw new Error(`there is no domain ${name}`);
+    await lab.libvirt.domainDestroy(domain);
+  };
   const smaller = { rootDisk: { pool: "lab", image: "one", sizeMiB: 3 } };
 
   beforeAll(async () => {
@@ -110,12 +115,17 @@ describe("machines", () => {
 
     // What was shown is no longer what would be done.
     const { stackFile } = stack.project.layout;
-    const edit = async (): Promise<void> => appendFile(stackFile, "# edited\n");
-    const edited = await upOf(stack.project, "y", edit);
-    expect(edited).toMatchObject({ code: 1, runs: ["preview"] });
-    expect(edited.shown).toContain("changed since the preview; nothing was changed");
+    const edit = (): Promise<void> => appendFile(stackFile, "# edited\n");
+    for (const during of [edit, () => switchOff("second")]) {
+      const late = await upOf(stack.project, "y", during);
+      expect(late).toMatchObject({ code: 1, runs: ["preview", "preview"] });
+      expect(late.shown).toContain("changed since the preview; nothing was changed");
+    }
 
-    expect(await upOf(stack.project, "y")).toMatchObject({ code: 0, runs: ["preview", "up"] });
+    expect(await upOf(stack.project, "y")).toMatchObject({
+      code: 0,
+      runs: ["preview", "preview", "up"],
+    });
 
     // Nobody is there to be asked; what is only added would not be asked for anyway.
     await stack.declare(declaration({ first: onDisk("first"), added: onDisk("added") }));
@@ -124,9 +134,7 @@ describe("machines", () => {
   });
 
   it("that somebody stopped by hand are found by the preview and started", async () => {
-    const first = await lab.libvirt.domainLookupByName("first");
-    if (first === undefined) throw new Error("there is no domain");
-    await lab.libvirt.domainDestroy(first);
+    await switchOff("first");
     const ran = await upOf(stack.project, "no");
     expect(ran).toMatchObject({ code: 0, asked: [], runs: ["preview", "up"] });
     expect(ran.shown).toMatch(/^first +start +should run and is shut off$/m);
