@@ -6,6 +6,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from
 import type { DomainInputs } from "../../../providers/libvirt/resources/inputs.ts";
 import type { Context } from "../../../tools/commands/context.ts";
 import { bringUp } from "../../../tools/commands/up.ts";
+import { examplePlan } from "../../../tools/docs/changed-lab.ts";
 import { checkpoint } from "../../../tools/engine/query.ts";
 import { cacheFolder, projectRoot } from "../../../tools/paths.ts";
 import { type EngineProject, engineProject } from "../../support/engine-project.ts";
@@ -138,6 +139,24 @@ describe("machines", () => {
     const ran = await upOf(stack.project, "no");
     expect(ran).toMatchObject({ code: 0, asked: [], runs: ["preview", "up"] });
     expect(ran.shown).toMatch(/^first +start +should run and is shut off$/m);
+    expect(await upOf(stack.project)).toMatchObject({ code: 0, runs: ["preview"] });
+  });
+
+  it("with everything that a plan declares are read back as they were declared", async () => {
+    const [planned] = examplePlan().computeNodes;
+    if (planned === undefined) throw new Error("the example has no compute node");
+    const { deriveSshHostKey: _, ...domain } = planned.domain;
+    const resting: DomainInputs = {
+      ...domain,
+      type: "qemu",
+      cpu: { ...domain.cpu, mode: "maximum" },
+      rootDisk: { pool: "lab", image: "one", sizeMiB: 4 },
+      interfaces: [],
+      autostart: false,
+      running: false,
+    };
+    await stack.declare(declaration({ first: onDisk("first"), added: onDisk("added"), resting }));
+    expect(await upOf(stack.project)).toMatchObject({ code: 0, runs: ["preview", "up"] });
     expect(await upOf(stack.project)).toMatchObject({ code: 0, runs: ["preview"] });
   });
 });
