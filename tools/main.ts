@@ -71,14 +71,16 @@ async function main(args: readonly string[]): Promise<number> {
     });
   onStack("ssh", "log in to the controller, or run a command there", " [command...]")
     .option("-n, --node <name>", "another machine of the lab")
+    .option("-u, --user <name>", "account to log in as (default: the first user of the cluster)")
     .argument("[command...]", "command to run instead of a login shell")
     .addHelpText(
       "after",
       "\nExamples:\n  npm run ssh -- sinfo\n  npm run ssh -- --node dev-compute-01 uptime",
     )
     .passThroughOptions()
-    .action(async (words: string[], options: StackOptions & { node?: string }) => {
-      code = await ssh(createContext(options.stack), { node: options.node, command: words });
+    .action(async (words: string[], options: StackOptions & { node?: string; user?: string }) => {
+      const { node, stack, user } = options;
+      code = await ssh(createContext(stack), { node, user, command: words });
     });
   onStack("down", "remove everything that was made; protected volumes are asked for first")
     .option("-y, --yes", "remove protected volumes too, without asking")

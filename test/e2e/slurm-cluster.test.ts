@@ -33,7 +33,7 @@ afterAll(async () => {
 });
 
 jobs(cluster);
-readmeScenarios(lab, administrator);
+readmeScenarios(cluster);
 
 describe("while an administrator keeps a node drained", () => {
   beforeAll(() =>

@@ -12,7 +12,7 @@ import { type Context, openSession } from "./context.ts";
 /** Logs in to the controller or another machine, host keys checked. Returns ssh's exit code. */
 export async function ssh(
   context: Context,
-  options: { node: string | undefined; command: readonly string[] },
+  options: { node: string | undefined; user: string | undefined; command: readonly string[] },
 ): Promise<number> {
   const { layout } = context;
   const nothing = `stack ${layout.stack} has no machines to log in to; bring them up first: npm run up`;
@@ -30,7 +30,8 @@ export async function ssh(
   const identities = identityFiles(layout.folder);
   const config = sshConfigText(outputs.sshConfig, files, identities, join(homedir(), ".ssh", "config"));
   writeSshFiles(files, config, outputs.knownHosts);
-  return runInteractive("ssh", ["-F", files.config, host, ...quoted(options.command)]);
+  const account = options.user === undefined ? [] : ["-l", options.user];
+  return runInteractive("ssh", ["-F", files.config, ...account, host, ...quoted(options.command)]);
 }
 
 /** ssh joins its arguments with spaces for the remote shell; several of them are meant as words. */

@@ -1,13 +1,12 @@
 /** The commands of README.md, run as they stand there on a cluster with two idle nodes. */
 import { describe, expect, it } from "vitest";
-import type { LabUnderTest } from "../support/lab.ts";
+import type { ClusterUnderTest } from "../support/cluster.ts";
+import { ADMINISTRATOR } from "../support/cluster-file.ts";
 import { readmeCommands } from "../support/readme.ts";
-import type { SlurmUser } from "../support/slurm.ts";
 
 /** What the steps share. */
 interface Scene {
-  readonly lab: LabUnderTest;
-  readonly slurm: SlurmUser;
+  readonly cluster: ClusterUnderTest;
   /** Number that stands for JOB. */
   job: string;
 }
@@ -15,8 +14,6 @@ interface Scene {
 /** Runs the command, with the names of this lab, and gives its output. */
 type Run = (input?: string) => Promise<string>;
 type Step = (run: Run, scene: Scene) => Promise<void>;
-
-const FIRST = "e2e-compute-01";
 
 /** What each command needs before it and must show. The unit test of README.md knows from here what is run. */
 export const README_STEPS: Readonly<Record<string, Step>> = {
@@ -28,57 +25,60 @@ export const README_STEPS: Readonly<Record<string, Step>> = {
     expect(scene.job).not.toBe("");
   },
   "npm run ssh -- squeue": async (run) => expect(await run()).toContain("JOBID"),
-  "npm run ssh -- cat slurm-JOB.out": async (run, { job, slurm }) => {
-    await slurm.ended(job, "COMPLETED");
-    expect((await run()).split("\n").sort()).toEqual([FIRST, "e2e-compute-02"]);
+  "npm run ssh -- cat slurm-JOB.out": async (run, { cluster, job }) => {
+    await cluster.slurm.ended(job, "COMPLETED");
+    expect((await run()).split("\n").sort()).toEqual([cluster.first, cluster.second]);
   },
   "npm run ssh -- sacct": async (run, { job }) => {
     expect(await run()).toMatch(new RegExp(`^${job} .* COMPLETED `, "m"));
   },
   "npm run ssh -- --node dev-compute-01 uptime": async (run) => expect(await run()).toContain("load average"),
   "npm run ssh -- scancel JOB": async (run, scene) => {
-    scene.job = await scene.slurm.submit("-N1 --wrap 'sleep 600'");
-    await scene.slurm.running(scene.job);
+    scene.job = await scene.cluster.slurm.submit("-N1 --wrap 'sleep 600'");
+    await scene.cluster.slurm.running(scene.job);
     await run();
-    await scene.slurm.ended(scene.job, "CANCELLED");
+    await scene.cluster.slurm.ended(scene.job, "CANCELLED");
   },
   "npm run preview": async (run) => expect(await run()).toContain("Nothing changes."),
-  "npm run ssh -- sinfo -R": async (run, { slurm }) => {
-    await slurm.shell(`sudo scontrol update nodename=${FIRST} state=drain reason=readme`);
-    expect(await run()).toMatch(new RegExp(`^readme .*${FIRST}$`, "m"));
+  "npm run ssh -- sinfo -R": async (run, { cluster: { administrator, first } }) => {
+    await administrator.shell(`sudo scontrol update nodename=${first} state=drain reason=readme`);
+    expect(await run()).toMatch(new RegExp(`^readme .*${first}$`, "m"));
   },
-  "npm run ssh -- sudo scontrol update nodename=dev-compute-01 state=resume": async (run, { slurm }) => {
+  "npm run ssh -- sudo scontrol update nodename=dev-compute-01 state=resume": async (
+    run,
+    { cluster: { first, slurm } },
+  ) => {
     await run();
-    await slurm.idle(FIRST);
+    await slurm.idle(first);
   },
   "npm run ssh -- sudo journalctl -u slurmctld -n 20": async (run) =>
     expect(await run()).toContain("slurmctld"),
   "npm run ssh -- --node dev-compute-01 sudo journalctl -u slurmd -n 20": async (run) =>
     expect(await run()).toContain("slurmd"),
-  "pulumi up --stack dev": async (_, { lab }) => {
-    const said = await lab.pulumi("up", "--yes");
+  "pulumi up --stack dev": async (_, { cluster }) => {
+    const said = await cluster.lab.pulumi("up", "--yes");
     expect(said).toMatch(/\d+ unchanged/);
     expect(said).not.toMatch(/\d+ (created|updated|deleted|replaced)/);
   },
 };
 
-/**
- * One test per command that README.md has and this file runs, in the order of the page.
- *
- * @param slurm SLURM as whoever `npm run ssh` logs in as sees it.
- */
-export function readmeScenarios(lab: LabUnderTest, slurm: SlurmUser): void {
+/** The command for this lab, whose first user may not use sudo. */
+function adapted(command: string, { cluster, job }: Scene): string {
+  const here = command.replaceAll("dev-", `${cluster.lab.name}-`).replace("JOB", job);
+  return here.includes(" sudo ") ? here.replace(" -- ", ` -- --user ${ADMINISTRATOR} `) : here;
+}
+
+/** One test per command that README.md has and this file runs, in the order of the page. */
+export function readmeScenarios(cluster: ClusterUnderTest): void {
   describe("README: the first ten minutes", () => {
-    const scene: Scene = { lab, slurm, job: "" };
+    const scene: Scene = { cluster, job: "" };
     const commands = new Set(readmeCommands().map(({ command }) => command));
     const steps = [...commands].flatMap((command) => {
       const step = README_STEPS[command];
       return step === undefined ? [] : [{ command, step }];
     });
-    it.each(steps)("$command", async ({ command, step }) => {
-      const run: Run = (input) =>
-        lab.shell(command.replaceAll("dev-", "e2e-").replace("JOB", scene.job), input);
-      await step(run, scene);
-    });
+    it.each(steps)("$command", ({ command, step }) =>
+      step((input) => cluster.lab.commandLine(adapted(command, scene), input), scene),
+    );
   });
 }

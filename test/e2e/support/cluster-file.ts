@@ -50,9 +50,8 @@ export function clusterFile(name: string, publicKey: string, shape: ClusterShape
           max_job_time: shape.maxJobTime ?? "01:00:00",
         },
         users: [
-          // The first one is whom `npm run ssh` logs in as; in a file without users that is an administrator as well.
-          { name: ADMINISTRATOR, ssh_keys: [publicKey], admin: true },
           { name: USER, ssh_keys: [publicKey] },
+          { name: ADMINISTRATOR, ssh_keys: [publicKey], admin: true },
           ...(shape.people ?? []),
         ],
         ...(shape.imageFiles === undefined ? {} : { image: { files: shape.imageFiles } }),

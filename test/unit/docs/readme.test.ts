@@ -30,6 +30,10 @@ describe("the commands of README.md", () => {
     expect(readFileSync(file, "utf8")).toContain(text);
   });
 
+  it("have steps that the end-to-end scenarios run", () => {
+    expect(readFileSync("test/e2e/slurm-cluster.test.ts", "utf8")).toContain("readmeScenarios(cluster);");
+  });
+
   it("are read from every block of shell, without comments", () => {
     const text = '## One\n```sh\na --b "c # d"   # e\n\n# f\n```\n```\n$ g\n```\n### Two\n```bash\nh\n```\n';
     expect(readmeCommands(text)).toEqual([
