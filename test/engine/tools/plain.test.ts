@@ -37,6 +37,7 @@ async function copyCheckout(from: string, to: string): Promise<void> {
   const listed = await run("git", ["ls-files", "-z", "--cached", "--others", "--exclude-standard"], {
     cwd: from,
   });
+  expect(listed.code, listed.stderr).toBe(0);
   for (const file of listed.stdout
     .split("\0")
     .filter((name) => name !== "" && existsSync(join(from, name)))) {
