@@ -64,6 +64,7 @@ export async function foreignImage(folder: string): Promise<string> {
       "--variant=minbase",
       `--include=${PACKAGES.join(",")}`,
       '--aptopt=Apt::Install-Recommends "false"',
+      "--dpkgopt=force-unsafe-io",
       `--customize-hook=sh '${work}/customize.sh' "$1" '${work}'`,
       "trixie",
       join(work, "tree"),
