@@ -182,6 +182,12 @@ const rows: readonly Row[] = [
     "restart",
   ],
   ["smbiosSerial", { smbiosSerial: "a" }, { smbiosSerial: "b" }, "restart"],
+  [
+    "smbiosSerial",
+    { smbiosSerial: "ds=nocloud;h=node;i=1" },
+    { smbiosSerial: "ds=nocloud;h=node;i=2" },
+    "rebuild",
+  ],
   ["vcpus", { maxVcpus: 4 }, { maxVcpus: 4, vcpus: 3 }, "live"],
   ["vcpus", none, { vcpus: 3 }, "restart"],
   ["vcpus", none, { vcpus: 1 }, "restart"],
