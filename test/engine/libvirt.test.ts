@@ -1,10 +1,11 @@
 /** Pools, volumes and networks under the real engine and a real libvirtd. */
 import { execFileSync } from "node:child_process";
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs";
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from "vitest";
 import { createLibvirtClient, type LibvirtClient } from "../../providers/libvirt/client/index.ts";
+import { Gate, uploaded } from "../support/libvirt-gate.ts";
 import { clearHost } from "../support/libvirt-provider.ts";
 import { type OwnLibvirtd, startOwnLibvirtd } from "../support/libvirtd.ts";
 import { nameOf, PulumiProject, stagePlugin } from "../support/pulumi.ts";
@@ -17,18 +18,22 @@ let host: OwnLibvirtd;
 let libvirt: LibvirtClient;
 let project: PulumiProject;
 let path = "";
-let large = "";
+let gate: Gate;
+const imageMiB = 64;
+let image = "";
 
 beforeAll(async () => {
   staged = mkdtempSync(join(tmpdir(), "staged-"));
   plugin = await stagePlugin(staged, "libvirt", "providers/libvirt/main.ts");
   host = await startOwnLibvirtd();
   libvirt = createLibvirtClient(host.qemuUri);
-  large = join(host.directory, "large.raw");
-  execFileSync("mke2fs", ["-q", "-F", large, "3G"]);
+  gate = await Gate.before(host.socket);
+  image = join(host.directory, "image.raw");
+  execFileSync("mke2fs", ["-q", "-F", image, `${imageMiB}M`]);
 });
 afterAll(async () => {
   await libvirt?.close();
+  await gate?.stop();
   await host?.stop();
   rmSync(staged, { recursive: true, force: true });
 });
@@ -38,13 +43,19 @@ beforeEach(async () => {
 });
 afterEach(async () => {
   project?.remove();
+  gate.open();
   await clearHost(host.qemuUri, "e");
   rmSync(path, { recursive: true, force: true });
 });
 
 async function newProject(config: Record<string, string> = {}): Promise<PulumiProject> {
   const made = await PulumiProject.create("test/engine/libvirt/program.ts", { libvirt: plugin });
-  await made.config({ "test:uri": host.qemuUri, "test:owner": owner, "test:path": path, ...config });
+  await made.config({
+    "test:uri": `qemu+unix:///system?socket=${gate.socket}`,
+    "test:owner": owner,
+    "test:path": path,
+    ...config,
+  });
   return made;
 }
 
@@ -115,19 +126,18 @@ test("a volume that vanished comes back, a lost host removes nothing", async () 
 });
 
 test("an engine that is killed in the middle of an upload is followed by one that finishes", async () => {
-  await project.config({ "test:image": large });
+  await project.config({ "test:image": image });
+  gate.closeAt(uploaded(imageMiB * 512 * 1024));
   const child = project.start(["up", "--stack", "dev", "--yes", "--skip-preview"]);
-  await waitFor("the start of the upload", async () => {
-    const file = join(path, "image");
-    return existsSync(file) && statSync(file).blocks > 0;
-  });
+  await waitFor("the middle of the upload", () => gate.closed, 240);
   const ended = new Promise((resolve) => child.once("close", resolve));
   child.kill("SIGKILL");
   await ended;
+  gate.open();
   await project.must(["cancel", "--stack", "dev", "--yes"]);
   await project.must(["refresh", "--stack", "dev", "--yes", "--skip-preview", "--clear-pending-creates"]);
   await project.up();
-  expect(execFileSync("cmp", [large, join(path, "image")], { encoding: "utf8" })).toBe("");
+  expect(execFileSync("cmp", [image, join(path, "image")], { encoding: "utf8" })).toBe("");
   expect(
     readdirSync(path)
       .filter((name) => !name.includes(".hyperlab-"))
@@ -140,7 +150,7 @@ test("an engine that is killed in the middle of an upload is followed by one tha
 
 test("a wrong sum, a second stack and an existing file are refused; the next up succeeds when they are gone", async () => {
   const script = readFileSync("/proc/sys/kernel/random/uuid", "utf8").trim();
-  await project.config({ "test:image": large, "test:sha256": "0".repeat(64) });
+  await project.config({ "test:image": image, "test:sha256": "0".repeat(64) });
   const wrong = await project.run(["up", "--stack", "dev", "--yes", "--skip-preview"]);
   expect(wrong.code).not.toBe(0);
   expect(wrong.output).toContain(`declared is ${"0".repeat(64)}`);

@@ -2,9 +2,13 @@
  * The engine, or the provider with it, dies in the middle of an update. The next run settles what was open and comes to
  * the same result as if nothing had happened.
  */
-import { existsSync, rmSync, statSync } from "node:fs";
+import { rmSync, statSync } from "node:fs";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
+import { domain as domainProcedure } from "../../../providers/libvirt/client/procedures/domain.ts";
+import { network as networkProcedure } from "../../../providers/libvirt/client/procedures/network.ts";
+import { storageVol as volumeProcedure } from "../../../providers/libvirt/client/procedures/storage.ts";
 import type { DomainInputs } from "../../../providers/libvirt/resources/inputs.ts";
+import { calling, inOrder, type Moment, uploaded } from "../../support/libvirt-gate.ts";
 import { clearHost } from "../../support/libvirt-provider.ts";
 import type { Declaration } from "../support/declaration.ts";
 import { machine, writeGuestImage } from "../support/guest.ts";
@@ -13,13 +17,15 @@ import { Lab, type Stack } from "../support/lab.ts";
 import { diagnosticsOf } from "../support/observer.ts";
 import { endProcesses } from "../support/processes.ts";
 
+const imageMiB = 16;
+
 let lab: Lab;
 let found: Inventory;
 /** What an undisturbed `up` makes. */
 let wanted: unknown;
 beforeAll(async () => {
   lab = await Lab.start();
-  writeGuestImage(lab.folder("image.raw"), "polite", "", 192);
+  writeGuestImage(lab.folder("image.raw"), "polite", "", imageMiB);
   writeGuestImage(lab.folder("other.raw"), "polite", "other");
   found = await lab.inventory();
   const undisturbed = await lab.stack("owner-of-killed-runs");
@@ -30,8 +36,8 @@ beforeAll(async () => {
   expect(await lab.inventory()).toEqual(found);
 });
 afterEach(async () => {
-  lab.host.thaw();
   await lab.dropStacks();
+  lab.gate.open();
   await clearHost(lab.host.qemuUri, "lab");
   rmSync(lab.folder("pool"), { recursive: true, force: true });
 });
@@ -46,7 +52,7 @@ const declaration = (more: Partial<DomainInputs> = {}): Partial<Declaration> => 
   },
   domains: {
     machine: machine("lab-machine", {
-      rootDisk: { pool: "lab", image: "image", sizeMiB: 192 },
+      rootDisk: { pool: "lab", image: "image", sizeMiB: imageMiB },
       interfaces: [{ network: "lab", mac: "52:54:00:50:00:0b" }],
       guestAgent: true,
       ...more,
@@ -71,14 +77,12 @@ function comparable(inventory: Inventory): unknown {
   return [[domains, networks, pools].map(lines), JSON.parse(plain(JSON.stringify(rest)))];
 }
 
-const inPool = (name: string) => `${lab.folder("pool")}/${name}`;
-
-/** Holds the host still in the very moment in which the condition is seen. */
-const andFreeze = (condition: () => Promise<boolean>) => async (): Promise<boolean> => {
-  if (!(await condition())) return false;
-  lab.host.freeze();
-  return true;
-};
+/** Kills engine and provider in the very moment; nothing of what they ask after it happens. */
+async function killAt(stack: Stack, what: string, moment: Moment): Promise<void> {
+  lab.gate.closeAt(moment);
+  await stack.killDuringUp(what, () => lab.gate.closed, "killed");
+  lab.gate.open();
+}
 
 const machineOf = () => lab.libvirt.domainLookupByName("lab-machine");
 const running = async () => ((await machineOf())?.id ?? -1) >= 0;
@@ -95,18 +99,33 @@ async function finish(stack: Stack): Promise<void> {
 }
 
 describe("an engine that is killed with its provider while it creates", () => {
-  it.each<[moment: string, condition: () => Promise<boolean>]>([
-    ["a network", async () => (await lab.libvirt.networkLookupByName("lab")) !== undefined],
+  const half = uploaded((imageMiB / 2) * 1024 * 1024);
+  it.each<[what: string, moment: Moment, there: () => Promise<boolean>]>([
     [
-      "a volume that is being uploaded",
-      async () => existsSync(inPool("image")) && statSync(inPool("image")).blocks > 0,
+      "a network that is defined and not started",
+      calling(networkProcedure.create),
+      async () => {
+        const network = await lab.libvirt.networkLookupByName("lab");
+        return network !== undefined && !(await lab.libvirt.networkIsActive(network));
+      },
     ],
-    ["a machine that is just defined", async () => (await machineOf()) !== undefined],
-  ])("%s: the next up comes to the same result, and nothing is left over", async (_moment, condition) => {
+    ["a volume that is half uploaded", half, async () => statSync(`${lab.folder("pool")}/image`).blocks > 0],
+    [
+      "a machine that is defined and has no disk",
+      inOrder(calling(domainProcedure.defineXml), calling(volumeProcedure.createXml)),
+      async () => !(await running()),
+    ],
+    ["a machine that is to be started", calling(domainProcedure.create), async () => !(await running())],
+    [
+      "a machine that runs and is not recorded as ready",
+      inOrder(calling(domainProcedure.create), calling(domainProcedure.setMetadata)),
+      running,
+    ],
+  ])("%s: the next up comes to the same result, and nothing is left over", async (what, moment, there) => {
     const stack = await lab.stack("owner-of-killed-runs");
     await stack.declare(declaration());
-    await stack.killDuringUp("the moment", andFreeze(condition), "killed");
-    lab.host.thaw();
+    await killAt(stack, what, moment);
+    expect(await there()).toBe(true);
     await finish(stack);
   });
 });
@@ -146,25 +165,58 @@ describe("a provider that is killed alone", () => {
 });
 
 describe("an engine that is killed while it changes a machine", () => {
-  it("which shuts down for a restart: the next up restarts it once", async () => {
+  /** A machine that runs, and whose memory is to be changed. */
+  async function restarting(): Promise<{ stack: Stack; id: number }> {
     const stack = await lab.stack("owner-of-killed-runs");
     await stack.declare(declaration());
     await stack.must("up");
-    const { id } = (await machineOf()) ?? {};
+    const { id = 0 } = (await machineOf()) ?? {};
     await stack.declare(declaration({ memoryMiB: 80 }));
-    await stack.killDuringUp(
-      "the machine to be off",
-      andFreeze(async () => !(await running())),
-      "killed",
-    );
-    lab.host.thaw();
-    await stack.settle();
-    expect(diagnosticsOf(await stack.must("preview")).machine).toEqual([
+    return { stack, id };
+  }
+
+  it.each<[what: string, moment: Moment, line: string]>([
+    [
+      "which is shut down for a restart and not changed",
+      calling(domainProcedure.defineXml),
       "lab-machine: change while it is off (memoryMiB 64 → 80), then start",
-    ]);
+    ],
+    [
+      "which is shut down and changed, and not started",
+      calling(domainProcedure.create),
+      "lab-machine: start: should run and is shut off",
+    ],
+  ])("%s: the next up restarts it once", async (what, moment, line) => {
+    const { stack, id } = await restarting();
+    await killAt(stack, what, moment);
+    expect(await running()).toBe(false);
+    await stack.settle();
+    expect(diagnosticsOf(await stack.must("preview")).machine).toEqual([line]);
     await stack.must("up");
     expect(await running()).toBe(true);
-    expect((await machineOf())?.id).toBe((id ?? 0) + 1);
+    expect((await machineOf())?.id).toBe(id + 1);
+    await stack.declare(declaration());
+    await finish(stack);
+  });
+
+  it("which is asked to shut down, and goes off without them: the next up restarts it once", async () => {
+    const { stack, id } = await restarting();
+    // The question after the request is the first that does not come through.
+    await killAt(
+      stack,
+      "the machine to shut down",
+      inOrder(calling(domainProcedure.shutdown), calling(domainProcedure.getState)),
+    );
+    await lab.waitFor("the machine to be off", async () => {
+      const ref = await machineOf();
+      if (ref === undefined || ref.id < 0) return true;
+      // A button that is pressed before the guest looks at it is lost.
+      await lab.libvirt.domainShutdown(ref, { mode: "acpi" }).catch(() => undefined);
+      return false;
+    });
+    await stack.settle();
+    await stack.must("up");
+    expect((await machineOf())?.id).toBe(id + 1);
     await stack.declare(declaration());
     await finish(stack);
   });
@@ -176,7 +228,7 @@ describe("an engine that is killed while it changes a machine", () => {
     const before = await lab.inventory();
     const rebuilt = (timeoutSeconds: number) =>
       declaration({
-        rootDisk: { pool: "lab", image: "other", sizeMiB: 192 },
+        rootDisk: { pool: "lab", image: "other", sizeMiB: imageMiB },
         ready: { wait: "agent", timeoutSeconds },
       });
     await stack.declare(rebuilt(600));

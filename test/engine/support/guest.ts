@@ -70,7 +70,8 @@ export function machine(name: string, more: Partial<DomainInputs> = {}): DomainI
     rng: false,
     quiesce: { hook: "never" },
     ready: { wait: "none" },
-    stop: { timeoutSeconds: 30, onTimeout: "fail" },
+    // A busy machine may need that long until the guest has booted and sees its power button.
+    stop: { timeoutSeconds: 120, onTimeout: "fail" },
     ...more,
   };
 }

@@ -12,12 +12,16 @@ import type { EngineEvent } from "../../../tools/report/engine-events.ts";
 import { lockState } from "../../../tools/state/lock.ts";
 import { settleState } from "../../../tools/state/settle.ts";
 import { type EngineProject, engineProject } from "../../support/engine-project.ts";
+import { Gate } from "../../support/libvirt-gate.ts";
 import { type OwnLibvirtd, type OwnLibvirtdOptions, startOwnLibvirtd } from "../../support/libvirtd.ts";
 import { stagePlugin } from "../../support/pulumi.ts";
 import { waitFor } from "../../support/wait.ts";
 import type { Declaration, SecretsDeclaration } from "./declaration.ts";
 import { type Inventory, inventory } from "./inventory.ts";
 import { endProcesses, processesWith } from "./processes.ts";
+
+/** For a moment to come on a machine that has much else to do. */
+const momentSeconds = 240;
 
 export interface LabOptions {
   /** Program instead of `program.ts`, as a path from the checkout. */
@@ -28,14 +32,18 @@ export interface LabOptions {
 /** One host and the stacks of one test file. */
 export class Lab {
   readonly host: OwnLibvirtd;
+  /** In front of the host, for the stacks. */
+  readonly gate: Gate;
+  /** The test's own way to the host, past the gate. */
   readonly libvirt: LibvirtClient;
   readonly #staged: string;
   readonly #plugin: string;
   readonly #stacks: Stack[] = [];
   readonly #programs = new Map<string, Promise<string>>();
 
-  private constructor(host: OwnLibvirtd, staged: string, plugin: string) {
+  private constructor(host: OwnLibvirtd, gate: Gate, staged: string, plugin: string) {
     this.host = host;
+    this.gate = gate;
     this.libvirt = createLibvirtClient(host.qemuUri);
     this.#staged = staged;
     this.#plugin = plugin;
@@ -45,7 +53,8 @@ export class Lab {
     const staged = mkdtempSync(join(tmpdir(), "staged-"));
     try {
       const plugin = await stagePlugin(staged, "libvirt", "providers/libvirt/main.ts");
-      return new Lab(await startOwnLibvirtd(options), staged, plugin);
+      const host = await startOwnLibvirtd(options);
+      return new Lab(host, await Gate.before(host.socket), staged, plugin);
     } catch (error) {
       rmSync(staged, { recursive: true, force: true });
       throw error;
@@ -59,7 +68,8 @@ export class Lab {
       plugins: { libvirt: this.#plugin },
       ...(options.env === undefined ? {} : { env: options.env }),
     });
-    const stack = new Stack(project, { uri: this.host.qemuUri, owner }, () => this.providers());
+    const uri = `qemu+unix:///system?socket=${this.gate.socket}`;
+    const stack = new Stack(project, { uri, owner }, () => this.providers());
     this.#stacks.push(stack);
     return stack;
   }
@@ -86,7 +96,7 @@ export class Lab {
 
   /** Waits for something on the host; the error says what did not happen. */
   waitFor(what: string, condition: () => boolean | Promise<boolean>): Promise<void> {
-    return waitFor(what, condition, 60);
+    return waitFor(what, condition, momentSeconds);
   }
 
   /** A directory for a pool, which does not exist yet. */
@@ -97,6 +107,7 @@ export class Lab {
   async stop(): Promise<void> {
     await this.dropStacks();
     await this.libvirt.close();
+    await this.gate.stop();
     await this.host.stop();
     rmSync(this.#staged, { recursive: true, force: true });
   }
@@ -166,7 +177,7 @@ export class Stack {
       const last = (await readdir(logFolder)).sort().at(-1);
       return last !== undefined && (await readFile(join(logFolder, last), "utf8")).includes(text);
     };
-    return waitFor(`text "${text}"`, shown, 60);
+    return waitFor(`text "${text}"`, shown, momentSeconds);
   }
 
   /** The stack's resources as `pulumi stack export` prints them, and the whole text. */
@@ -187,14 +198,12 @@ export class Stack {
     what: string,
     condition: () => boolean | Promise<boolean>,
     provider: "killed" | "orphaned",
-    atThatMoment: () => void = () => undefined,
   ): Promise<void> {
     const running = this.project.run("up");
-    await waitFor(what, condition, 60);
+    await waitFor(what, condition, momentSeconds);
     const plugins = await this.#providers();
     const held = lockState(this.project.layout);
     if (held.kind !== "held") throw new Error(`the stack is not locked by the engine, but ${held.kind}`);
-    atThatMoment();
     process.kill(held.lock.pid, "SIGKILL");
     if (provider === "killed") endProcesses(plugins);
     await running;
