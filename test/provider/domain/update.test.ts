@@ -134,6 +134,36 @@ describe("update", () => {
     expect((await host.volumes()).filter((name) => name.startsWith("node-root"))).toHaveLength(1);
   });
 
+  it("stays on the new disk once it is ready there, whatever happens to the old one", async () => {
+    const machine = await new Machine(host.stack, "node").create(node());
+    const news = node({ rootDisk: { pool, image: "debian-b", sizeMiB: 200 } });
+    const killed = new Machine(new Stack(failing(host.client, "storageVolDelete")), "node");
+    Object.assign(killed, { id: "node", inputs: machine.inputs, state: machine.state });
+    await expect(killed.update(news)).rejects.toThrow(/killed/);
+    expect((await host.volumes()).filter((name) => name.startsWith("node-root"))).toHaveLength(2);
+    // Both the state that the failure recorded and the one before it lead to the same.
+    for (const state of [machine.state, killed.state]) {
+      const seen = new Machine(host.stack, "node");
+      Object.assign(seen, { id: "node", inputs: news, state });
+      await seen.refresh();
+      expect(seen.inputs).toEqual(news);
+      expect(await seen.preview(news)).toBe("node: wait until ready: an earlier run ended before it was");
+    }
+    const agent = host.stack.agent("node");
+    agent.on("ready", () => exited(1, "", "slurmd is broken"));
+    await killed.refresh();
+    const next = new Machine(host.stack, "node");
+    Object.assign(next, { id: "node", inputs: killed.inputs, state: killed.state });
+    await expect(next.update(news)).rejects.toThrow(/slurmd is broken/);
+    expect(next.state.rootVolume).toBe(killed.state.rootVolume);
+    agent.on("ready", () => exited(0));
+    await next.refresh();
+    await next.update(news);
+    const [left, ...more] = (await host.volumes()).filter((name) => name.startsWith("node-root"));
+    expect([`${pool}/${left}`, more]).toEqual([next.state.rootVolume, []]);
+    expect(next.state.pending).toBeUndefined();
+  });
+
   it("is deleted with all its disks from the state before a rebuild that was killed", async () => {
     const machine = await new Machine(host.stack, "node").create(node());
     const killed = new Machine(new Stack(failing(host.client, "domainCreate")), "node");

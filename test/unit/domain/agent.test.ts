@@ -111,10 +111,17 @@ describe("guestAgent", () => {
     expect(await agent.run("/x", { timeoutSeconds: 5, signal })).toMatchObject({ kind: "unreachable" });
   });
 
-  it("lets a broken connection through", async () => {
-    const broken = client(() => {
-      throw new LibvirtConnectionError("lost", { kind: "lost", outcome: "unknown", uri: "qemu:///system" });
-    });
-    await expect(guestAgent(broken, ref, clock).answers(signal)).rejects.toThrow("lost");
+  it("takes a connection that broke for no answer, one that cannot be made for an error", async () => {
+    const failing = (kind: "lost" | "unreachable") =>
+      client(() => {
+        throw new LibvirtConnectionError(kind, { kind, outcome: "unknown", uri: "qemu:///system" });
+      });
+    expect(await guestAgent(failing("lost"), ref, clock).answers(signal)).toBe(false);
+    expect(
+      await guestAgent(failing("lost"), ref, clock).run("/x", { timeoutSeconds: 5, signal }),
+    ).toMatchObject({ kind: "unreachable", reason: "lost" });
+    await expect(guestAgent(failing("unreachable"), ref, clock).answers(signal)).rejects.toThrow(
+      "unreachable",
+    );
   });
 });

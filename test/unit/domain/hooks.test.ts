@@ -96,6 +96,27 @@ describe("quiesceGuest", () => {
     expect(never.now).toBeLessThanOrEqual(22_000);
   });
 
+  it("gives an agent that goes away in the middle of a long drain the same grace again", async () => {
+    const away = new Set([3, 4]);
+    const guest = new Guest((call, slice) =>
+      away.has(call)
+        ? { result: { kind: "unreachable", reason: "libvirtd is restarted" }, seconds: 5 }
+        : call < 6
+          ? { result: exit(75, "waits for 1 job"), seconds: slice }
+          : { result: exit(0) },
+    );
+    expect(await quiesceGuest(guest.context, { ...order, timeoutSeconds: 600 })).toEqual({ kind: "done" });
+    const gone = new Guest((call, slice) =>
+      call < 3
+        ? { result: exit(75, "waits for 1 job"), seconds: slice }
+        : { result: { kind: "unreachable", reason: "gone" } },
+    );
+    expect(await quiesceGuest(gone.context, { ...order, timeoutSeconds: 600 })).toMatchObject({
+      kind: "unreachable",
+    });
+    expect(gone.now).toBeLessThan(90_000);
+  });
+
   it("tells a missing program from a failed one", async () => {
     const without = new Guest(() => ({ result: { kind: "missing" } }));
     expect(await quiesceGuest(without.context, order)).toEqual({ kind: "missing" });

@@ -1,5 +1,5 @@
 import type { LibvirtClient } from "../../../client/api.ts";
-import { LibvirtError } from "../../../client/errors.ts";
+import { LibvirtConnectionError, LibvirtError } from "../../../client/errors.ts";
 import type { DomainRef } from "../../../client/types.ts";
 import type { Clock } from "../clock.ts";
 import {
@@ -103,6 +103,10 @@ export function guestAgent(client: LibvirtClient, ref: DomainRef, clock: Clock):
 /** What an error of the agent means; other errors are thrown on. */
 function failure(error: unknown): ProgramResult {
   if (error instanceof AgentProtocolError) return { kind: "unreachable", reason: error.message };
+  // The daemon was restarted: the guest and what it runs go on, and hooks may be called again.
+  if (error instanceof LibvirtConnectionError && error.kind === "lost") {
+    return { kind: "unreachable", reason: error.message };
+  }
   if (!(error instanceof LibvirtError)) throw error;
   if (missingProgram.test(error.text)) return { kind: "missing" };
   if (unreachableCodes.has(error.codeName) || /agent/i.test(error.text)) {

@@ -53,7 +53,7 @@ export async function quiesceGuest(
 ): Promise<HookResult> {
   const started = context.clock.now();
   const end = started + options.timeoutSeconds * 1000;
-  const agentEnd = started + options.agentGraceSeconds * 1000;
+  let heard = started;
   for (;;) {
     await context.checkGuest();
     const slice = remainingSlice(context.clock.now(), end);
@@ -71,8 +71,9 @@ export async function quiesceGuest(
       const text = lastLine(result.stdout) || "not empty yet";
       if (now >= end) return { kind: "timeout", reason: text };
       context.status(`quiesce: ${text} (${waited})`);
+      heard = now;
     } else {
-      if (now >= Math.min(agentEnd, end)) return result;
+      if (now >= Math.min(heard + options.agentGraceSeconds * 1000, end)) return result;
       context.status(`quiesce: waits for the guest agent: ${result.reason} (${waited})`);
     }
     await context.clock.sleep(pauseMilliseconds, context.signal);

@@ -6,6 +6,7 @@ import type { LiveChange } from "../../network/changes.ts";
 import { type NetworkFacts, parseNetwork } from "../../network/xml.ts";
 import { additions, type NetworkEntry, removals, repairs } from "../entries.ts";
 import { type Run, withSignal } from "../run.ts";
+import { again } from "./again.ts";
 
 /** Puts the entries into their networks. Does nothing where they are there. `olds` are the machine's entries so far. */
 export async function addEntries(
@@ -13,7 +14,7 @@ export async function addEntries(
   entries: readonly NetworkEntry[],
   olds: readonly NetworkEntry[] = [],
 ): Promise<void> {
-  for (const entry of entries) await addEntry(run, entry, olds);
+  for (const entry of entries) await again(() => addEntry(run, entry, olds));
 }
 
 async function addEntry(run: Run, entry: NetworkEntry, olds: readonly NetworkEntry[]): Promise<void> {
@@ -36,12 +37,14 @@ async function addEntry(run: Run, entry: NetworkEntry, olds: readonly NetworkEnt
 
 /** Takes the entries out of their networks. Does nothing where they, or the networks, are gone. */
 export async function removeEntries(run: Run, entries: readonly NetworkEntry[]): Promise<void> {
-  for (const entry of entries) {
-    const network = await run.provider.client.networkLookupByName(entry.network, withSignal(run));
-    if (network === undefined) continue;
-    for (const change of removals(await readEntry(run, network, entry), entry))
-      await apply(run, network, change);
-  }
+  for (const entry of entries) await again(() => removeEntry(run, entry));
+}
+
+async function removeEntry(run: Run, entry: NetworkEntry): Promise<void> {
+  const network = await run.provider.client.networkLookupByName(entry.network, withSignal(run));
+  if (network === undefined) return;
+  for (const change of removals(await readEntry(run, network, entry), entry))
+    await apply(run, network, change);
 }
 
 async function requireNetwork(run: Run, name: string): Promise<NetworkRef> {

@@ -8,6 +8,7 @@ import { rootTarget } from "../definition.ts";
 import { type Run, withSignal } from "../run.ts";
 import type { VolumePlace } from "../xml/parse-devices.ts";
 import type { DiskSource } from "../xml/render.ts";
+import { again } from "./again.ts";
 import { freshReader } from "./reader.ts";
 
 type RootDisk = NonNullable<Definition["rootDisk"]>;
@@ -68,7 +69,7 @@ export async function createOverlay(
     ]),
   );
   try {
-    await client.storageVolCreateXml(pool, xml, withSignal(run));
+    await again(() => client.storageVolCreateXml(pool, xml, withSignal(run)));
   } catch (error) {
     if (!(error instanceof LibvirtError)) throw error;
     if ((await client.storageVolLookupByName(pool, place.volume, withSignal(run))) !== undefined) return;
@@ -95,10 +96,11 @@ export async function deleteOverlay(run: Run, place: VolumePlace): Promise<void>
       "failedPrecondition",
     );
   }
-  const volume = await client.storageVolLookupByName(pool, place.volume);
-  if (volume === undefined) return;
   try {
-    await client.storageVolDelete(volume);
+    await again(async () => {
+      const volume = await client.storageVolLookupByName(pool, place.volume);
+      if (volume !== undefined) await client.storageVolDelete(volume);
+    });
   } catch (error) {
     if (!isNotFound(error)) throw error;
   } finally {
@@ -121,8 +123,11 @@ export async function growOverlay(
   const facts = parseVolume(await client.storageVolGetXmlDesc(volume, withSignal(run)));
   if (facts.capacityBytes >= bytes) return;
   try {
-    if (running === undefined) await client.storageVolResize(volume, bytes, withSignal(run));
-    else await client.domainBlockResize(running, rootTarget, bytes, withSignal(run));
+    await again(() =>
+      running === undefined
+        ? client.storageVolResize(volume, bytes, withSignal(run))
+        : client.domainBlockResize(running, rootTarget, bytes, withSignal(run)),
+    );
   } finally {
     cache.volumes.invalidate(place.pool);
   }

@@ -10,6 +10,7 @@ import {
   programs,
   writeIdentity,
 } from "../agent/hooks.ts";
+import { again } from "../host/again.ts";
 import { powerOf } from "../host/reader.ts";
 import { type Run, withSignal } from "../run.ts";
 import { GuestOff, hookContext, resumeGuest } from "./guest.ts";
@@ -38,7 +39,11 @@ export async function boot(
  * Starts a machine that is off, lets a paused one go on; does nothing to one that runs.
  * @returns Whether it was off.
  */
-export async function startGuest(run: Run, ref: DomainRef): Promise<boolean> {
+export function startGuest(run: Run, ref: DomainRef): Promise<boolean> {
+  return again(() => startUnlessRunning(run, ref));
+}
+
+async function startUnlessRunning(run: Run, ref: DomainRef): Promise<boolean> {
   const power = await powerOf(run.provider, ref, withSignal(run));
   if (power === "running") return false;
   if (power === "paused" || power === "ioerror") {

@@ -15,7 +15,7 @@ import { type Run, withSignal } from "../run.ts";
 import { healthyFacts } from "../state.ts";
 import { type ParsedDomain, parseDomain } from "../xml/parse.ts";
 import { type Booted, boot } from "./boot.ts";
-import { defineDomain, newMark, undefineDomain, writeMark } from "./define.ts";
+import { defineDomain, newMark, setAutostart, undefineDomain, writeMark } from "./define.ts";
 import { type Outcome, partialFailure, powerAfterFailure } from "./result.ts";
 import { powerOff } from "./stop.ts";
 
@@ -59,7 +59,7 @@ export async function createDomain(run: Run, raw: PropertyMap): Promise<Outcome>
     }
     overlayMade = true;
     await addEntries(run, entriesOf(definition));
-    if (definition.autostart) await run.provider.client.domainSetAutostart(ref, true, withSignal(run));
+    if (definition.autostart) await setAutostart(run, ref, true);
     const booted = starts ? await bringUp(run, ref, inputs, mark) : undefined;
     return {
       state: { ...state, bootSeconds: booted?.seconds ?? 0 },
@@ -87,6 +87,22 @@ async function explainCreate(run: Run, error: unknown): Promise<unknown> {
   ).catch((explained: unknown) => explained);
 }
 
+/**
+ * Notes that a machine is complete: it is ready on the first disk of its mark, and the others go. From the first note on
+ * there is no way back to one of those; killed after it, the next run waits until the machine is ready and goes on here.
+ */
+export async function settleMark(run: Run, ref: DomainRef, mark: DomainMark): Promise<DomainMark> {
+  const { pending: _pending, previous: _previous, ...done } = mark;
+  const [current, ...olds] = mark.disks ?? [];
+  if (olds.length > 0) {
+    await writeMark(run, ref, { ...done, pending: "ready" });
+    for (const old of olds) await deleteOverlay(run, old);
+  }
+  const settled: DomainMark = { ...done, ...(current === undefined ? {} : { disks: [current] }) };
+  await writeMark(run, ref, settled);
+  return settled;
+}
+
 /** Starts a machine, waits until it is ready, and notes that nothing is left to do. Measures a new root disk only. */
 export async function bringUp(
   run: Run,
@@ -96,8 +112,7 @@ export async function bringUp(
 ): Promise<Booted> {
   const newRootDisk = mark.pending === "boot";
   const booted = await boot(run, ref, inputs, newRootDisk);
-  const { pending: _pending, previous: _previous, ...done } = mark;
-  await writeMark(run, ref, done);
+  await settleMark(run, ref, mark);
   return newRootDisk ? booted : { ...booted, seconds: undefined };
 }
 

@@ -3,6 +3,7 @@ import type { DomainRef } from "../../../client/types.ts";
 import { inputHash, markNamespace, markPrefix } from "../../../ownership/index.ts";
 import { parseXml, renderXml, renderXmlLine } from "../../../xml/index.ts";
 import type { Definition } from "../definition.ts";
+import { again } from "../host/again.ts";
 import { diskSources } from "../host/overlay.ts";
 import { type DomainMark, domainMarkElement } from "../mark.ts";
 import { type Run, withSignal } from "../run.ts";
@@ -60,7 +61,7 @@ export async function defineDomain(run: Run, made: NewDefinition): Promise<Domai
 /** Writes a definition as it is. */
 export async function defineXml(run: Run, xml: string): Promise<DomainRef> {
   try {
-    return await run.provider.client.domainDefineXml(xml, withSignal(run));
+    return await again(() => run.provider.client.domainDefineXml(xml, withSignal(run)));
   } finally {
     run.provider.cache.domains.invalidate();
   }
@@ -70,14 +71,17 @@ export async function defineXml(run: Run, xml: string): Promise<DomainRef> {
 export async function writeMark(run: Run, ref: DomainRef, mark: DomainMark): Promise<void> {
   const xml = renderXmlLine(domainMarkElement(mark, "function"));
   try {
-    await run.provider.client.domainSetMetadata(
-      ref,
-      { uri: markNamespace, key: markPrefix, xml },
-      { config: true },
-    );
+    const { client } = run.provider;
+    const metadata = { uri: markNamespace, key: markPrefix, xml };
+    await again(() => client.domainSetMetadata(ref, metadata, { config: true }));
   } finally {
     run.provider.cache.domains.invalidate();
   }
+}
+
+/** Whether the machine starts with its host. */
+export async function setAutostart(run: Run, ref: DomainRef, autostart: boolean): Promise<void> {
+  await again(() => run.provider.client.domainSetAutostart(ref, autostart, withSignal(run)));
 }
 
 /** Flags from complete to what every driver knows: drivers refuse flags for things that they do not have. */
@@ -92,7 +96,7 @@ export async function undefineDomain(run: Run, ref: DomainRef): Promise<void> {
   const { client, cache } = run.provider;
   for (const [index, flags] of undefineFlags.entries()) {
     try {
-      await client.domainUndefine(ref, { ...flags, ...withSignal(run) });
+      await again(() => client.domainUndefine(ref, { ...flags, ...withSignal(run) }));
       return;
     } catch (error) {
       if (isNotFound(error)) return;

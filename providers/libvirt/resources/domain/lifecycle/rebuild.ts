@@ -10,8 +10,9 @@ import { type DomainMark, domainMarkOf } from "../mark.ts";
 import { type Run, withSignal } from "../run.ts";
 import { type DomainState, healthyFacts } from "../state.ts";
 import type { VolumePlace } from "../xml/parse-devices.ts";
-import { awaitBoot, boot, startGuest } from "./boot.ts";
-import { defineDomain, defineXml, writeMark } from "./define.ts";
+import { awaitBoot, type Booted, boot, startGuest } from "./boot.ts";
+import { settleMark } from "./create.ts";
+import { defineDomain, defineXml, setAutostart, writeMark } from "./define.ts";
 import { type Outcome, partialFailure, powerAfterFailure } from "./result.ts";
 import { powerOff, stopGuest } from "./stop.ts";
 import type { Change } from "./update.ts";
@@ -84,6 +85,13 @@ async function switchDisk(
   fresh: VolumePlace,
 ): Promise<Outcome> {
   const { ref } = seen.seen;
+  const state: DomainState = {
+    ...change.state,
+    generation: mark.generation,
+    rootVolume: fresh,
+    bootSeconds: 0,
+  };
+  let booted: Booted;
   try {
     await removeEntries(run, staleEntries(entriesOf(change.before), entriesOf(change.definition)));
     await addEntries(run, entriesOf(change.definition), entriesOf(change.before));
@@ -95,41 +103,35 @@ async function switchDisk(
       current: seen.parsed,
     });
     if (seen.seen.autostart !== change.definition.autostart) {
-      await run.provider.client.domainSetAutostart(ref, change.definition.autostart, withSignal(run));
+      await setAutostart(run, ref, change.definition.autostart);
     }
-    const state: DomainState = {
-      ...change.state,
-      generation: mark.generation,
-      rootVolume: fresh,
-      bootSeconds: 0,
-    };
     if (!change.plan.starts) {
       return { state, facts: { ...healthyFacts(change.inputs, seen.facts.quiesceHook), pending: "boot" } };
     }
-    const { quiesceHook, seconds } = await boot(run, ref, change.inputs, true);
-    await finishRebuild(run, ref, mark, fresh);
-    return {
-      state: { ...state, bootSeconds: seconds ?? 0 },
-      facts: healthyFacts(change.inputs, quiesceHook ?? seen.facts.quiesceHook),
-    };
+    booted = await boot(run, ref, change.inputs, true);
   } catch (error) {
     throw await rollBack(run, change, ref, mark, error);
   }
+  const facts = healthyFacts(change.inputs, booted.quiesceHook ?? seen.facts.quiesceHook);
+  const rebuilt = { state: { ...state, bootSeconds: booted.seconds ?? 0 }, facts };
+  await finishRebuild(run, ref, change, mark, rebuilt);
+  return rebuilt;
 }
 
-/** The new disk has proved itself: the old ones go. */
+/** The new disk has proved itself: the old ones go. What fails here fails after the fact, and takes nothing back. */
 export async function finishRebuild(
   run: Run,
   ref: DomainRef,
+  change: Change,
   mark: DomainMark,
-  current: VolumePlace | undefined,
-): Promise<DomainMark> {
-  const olds = (mark.disks ?? []).filter((disk) => current === undefined || !samePlace(disk, current));
-  for (const old of olds) await deleteOverlay(run, old);
-  const { pending: _pending, previous: _previous, ...settled } = mark;
-  const done: DomainMark = { ...settled, ...(current === undefined ? {} : { disks: [current] }) };
-  await writeMark(run, ref, done);
-  return done;
+  outcome: Outcome,
+): Promise<void> {
+  try {
+    await settleMark(run, ref, mark);
+  } catch (error) {
+    const facts = { ...outcome.facts, pending: "ready" as const };
+    throw partialFailure(run, change.inputs, { ...outcome, facts }, error);
+  }
 }
 
 /** A rebuild failed and was undone. */

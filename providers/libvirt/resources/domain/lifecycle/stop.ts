@@ -4,6 +4,7 @@ import type { DomainRef } from "../../../client/types.ts";
 import type { DomainInputs } from "../../inputs.ts";
 import { type HookContext, type HookResult, programs, quiesceGuest, unquiesceGuest } from "../agent/hooks.ts";
 import type { Clock } from "../clock.ts";
+import { again } from "../host/again.ts";
 import { eventClock } from "../host/events.ts";
 import { powerOf } from "../host/reader.ts";
 import type { Power } from "../plan/facts.ts";
@@ -71,7 +72,7 @@ async function answers(run: Run, ref: DomainRef): Promise<boolean> {
 /** Switches the guest off. */
 export async function powerOff(run: Run, ref: DomainRef): Promise<void> {
   try {
-    await run.provider.client.domainDestroy(ref);
+    await again(() => run.provider.client.domainDestroy(ref));
   } catch (error) {
     const gone = error instanceof LibvirtError && error.codeName === "VIR_ERR_OPERATION_INVALID";
     if (!gone && !isNotFound(error)) throw error;
@@ -207,9 +208,16 @@ async function pause(clock: Clock, milliseconds: number, run: Run): Promise<void
 
 /** One request. A way that does not work now (no agent yet) falls back to ACPI; a guest that is just off is fine. */
 async function ask(run: Run, ref: DomainRef, way: ShutdownWay): Promise<void> {
+  const shutDownBy = (mode?: ShutdownWay) =>
+    again(() =>
+      run.provider.client.domainShutdown(ref, {
+        ...(mode === undefined ? {} : { mode }),
+        ...withSignal(run),
+      }),
+    );
   for (const mode of way === "agent" ? (["agent", "acpi"] as const) : (["acpi"] as const)) {
     try {
-      await run.provider.client.domainShutdown(ref, { mode, ...withSignal(run) });
+      await shutDownBy(mode);
       return;
     } catch (error) {
       if (!(error instanceof LibvirtError)) throw error;
@@ -218,7 +226,7 @@ async function ask(run: Run, ref: DomainRef, way: ShutdownWay): Promise<void> {
   }
   // Drivers that know no ways have one of their own.
   try {
-    await run.provider.client.domainShutdown(ref, withSignal(run));
+    await shutDownBy();
   } catch (error) {
     if (!(error instanceof LibvirtError)) throw error;
     run.call.logger.debug(`${run.name}: shutdown was refused: ${error.text}`);

@@ -14,7 +14,7 @@ import { type Run, withSignal } from "../run.ts";
 import { type DomainState, healthyFacts } from "../state.ts";
 import { type Booted, boot, startGuest } from "./boot.ts";
 import { bringUp } from "./create.ts";
-import { defineDomain, defineXml, newMark, writeMark } from "./define.ts";
+import { defineDomain, defineXml, newMark, setAutostart, writeMark } from "./define.ts";
 import { applyLive } from "./live.ts";
 import { finishRebuild, nextGeneration, RolledBack, rebuild, rollBack } from "./rebuild.ts";
 import { type Outcome, partialFailure, powerAfterFailure } from "./result.ts";
@@ -146,7 +146,7 @@ async function write(
     });
   } else await writeMark(run, ref, mark);
   if (seen.seen.autostart !== definition.autostart) {
-    await run.provider.client.domainSetAutostart(ref, definition.autostart, withSignal(run));
+    await setAutostart(run, ref, definition.autostart);
   }
 }
 
@@ -193,25 +193,18 @@ async function bringUpMarked(
 
 /** A new root disk whose run was killed: proves itself now, or the machine goes back to the old one. */
 async function prove(run: Run, change: Change, seen: Observation, mark: DomainMark): Promise<Outcome> {
+  const { ref } = seen.seen;
+  let booted: Booted;
   try {
-    const booted = await boot(run, seen.seen.ref, change.inputs, true);
-    return await settleRebuild(run, change, seen, mark, booted);
+    booted = await boot(run, ref, change.inputs, true);
   } catch (error) {
-    throw await rollBack(run, change, seen.seen.ref, mark, error);
+    throw await rollBack(run, change, ref, mark, error);
   }
-}
-
-async function settleRebuild(
-  run: Run,
-  change: Change,
-  seen: Observation,
-  mark: DomainMark,
-  booted: Booted,
-): Promise<Outcome> {
-  const done = await finishRebuild(run, seen.seen.ref, mark, seen.rootVolume);
-  const settled = outcome(change, done, seen, booted);
+  const settled = outcome(change, mark, seen, booted);
   // What is recorded may be of the old disk.
-  return { ...settled, state: { ...settled.state, bootSeconds: booted.seconds ?? 0 } };
+  const proved = { ...settled, state: { ...settled.state, bootSeconds: booted.seconds ?? 0 } };
+  await finishRebuild(run, ref, change, mark, proved);
+  return proved;
 }
 
 /** The machine is there, but not ready: recorded, so that the next run waits for it again. */
@@ -320,7 +313,7 @@ export async function recoverDomain(run: Run, change: Change): Promise<Outcome> 
       else await growOverlay(run, rootVolume, root, undefined);
     }
     await addEntries(run, entriesOf(definition));
-    await run.provider.client.domainSetAutostart(ref, definition.autostart, withSignal(run));
+    await setAutostart(run, ref, definition.autostart);
     const booted = plan.starts ? await bringUp(run, ref, inputs, mark) : undefined;
     const pending = plan.starts ? undefined : mark.pending;
     return {
