@@ -1,4 +1,4 @@
-import { spawn } from "node:child_process";
+import { execFileSync, spawn } from "node:child_process";
 import {
   chmodSync,
   existsSync,
@@ -20,7 +20,7 @@ import { waitFor } from "../../support/wait.ts";
 /** The builder with the package installation replaced: a script in place of mmdebstrap; all else is real. */
 let folder = "";
 const output = () => join(folder, "images");
-const recipe = slurmRecipe(guestDigest(), { sizeMiB: 2048 });
+const recipe = slurmRecipe(guestDigest(), { sizeMiB: 2048, kernelArguments: ["audit=0"] });
 
 beforeEach(() => {
   folder = mkdtempSync(join(tmpdir(), "hyperlab-build-"));
@@ -71,6 +71,13 @@ const build = (text = canonicalRecipe(recipe)) => start(text).ended;
 const runs = () =>
   existsSync(join(folder, "runs")) ? readFileSync(join(folder, "runs"), "utf8").split("\n").length - 1 : 0;
 
+/** The entry of the boot menu inside an image. */
+function bootEntry(image: string): string {
+  const raw = join(folder, "disk.raw");
+  execFileSync("qemu-img", ["convert", "-O", "raw", image, raw]);
+  return execFileSync("mtype", ["-i", `${raw}@@1M`, "::loader/entries/hyperlab.conf"], { encoding: "utf8" });
+}
+
 describe("a build", () => {
   it("leaves an image and its manifest, tells where, and is not repeated", async () => {
     installer(installed);
@@ -84,6 +91,7 @@ describe("a build", () => {
     const manifest = JSON.parse(readFileSync(join(output(), `${built.id}.json`), "utf8"));
     expect(manifest.packages).toEqual(["base-files 13.1", "slurmd 24.11.5-4"]);
     expect(first.stderr).toMatch(/^\[ +\d+ s\] installing /m);
+    expect(bootEntry(built.path)).toMatch(/^options root=PARTUUID=\S+ rw .* audit=0$/m);
     const second = await build();
     expect(second.stdout).toBe(first.stdout);
     expect(second.stderr).toBe("");
