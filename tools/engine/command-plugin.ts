@@ -1,6 +1,7 @@
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { findProgram } from "../process/find-program.ts";
+import { parseJsonObject } from "../process/json-object.ts";
 import { run } from "../process/run.ts";
 import type { Reporter } from "../report/progress.ts";
 
@@ -25,14 +26,7 @@ export interface CommandPluginOptions {
 
 /** A remembered attempt that failed, still valid; anything else in the file counts as none. */
 export function rememberedFailure(text: string, version: string, nowMs: number): boolean {
-  let content: unknown;
-  try {
-    content = JSON.parse(text);
-  } catch {
-    return false;
-  }
-  if (typeof content !== "object" || content === null) return false;
-  const { version: of, failedAtMs }: Record<string, unknown> = { ...content };
+  const { version: of, failedAtMs } = parseJsonObject(text) ?? {};
   if (of !== version || typeof failedAtMs !== "number") return false;
   return nowMs >= failedAtMs && nowMs - failedAtMs < REMEMBER_MS;
 }

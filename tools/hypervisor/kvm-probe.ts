@@ -14,6 +14,7 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { findProgram } from "../process/find-program.ts";
+import { parseJsonObject } from "../process/json-object.ts";
 import { run } from "../process/run.ts";
 
 /** Whether KVM runs guests on this machine; `undefined` says that nobody could find out. */
@@ -168,14 +169,7 @@ function probeIdentity(qemu: string, device: string): ProbeIdentity {
 
 /** The kept result where it is for the same machine, boot and QEMU; anything else in the file counts as none. */
 export function parseCached(text: string, identity: ProbeIdentity): KvmResult | undefined {
-  let content: unknown;
-  try {
-    content = JSON.parse(text);
-  } catch {
-    return undefined;
-  }
-  if (typeof content !== "object" || content === null) return undefined;
-  const { usable, reason, fix, bootId, qemu, device }: Record<string, unknown> = { ...content };
+  const { usable, reason, fix, bootId, qemu, device } = parseJsonObject(text) ?? {};
   if (typeof usable !== "boolean" || typeof reason !== "string") return undefined;
   const same = bootId === identity.bootId && qemu === identity.qemu && device === identity.device;
   return same ? { usable, reason, ...(typeof fix === "string" ? { fix } : {}) } : undefined;

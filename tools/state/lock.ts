@@ -1,6 +1,7 @@
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { hostname } from "node:os";
 import { join } from "node:path";
+import { parseJsonObject } from "../process/json-object.ts";
 import { processIsAlive, processStartMs } from "../process/run.ts";
 import type { StateLayout } from "./layout.ts";
 
@@ -14,19 +15,7 @@ export interface StackLock {
 
 /** Reads a lock file of the engine; undefined where it is not one, for example half written. */
 export function parseLock(text: string): StackLock | undefined {
-  let content: unknown;
-  try {
-    content = JSON.parse(text);
-  } catch {
-    return undefined;
-  }
-  if (typeof content !== "object" || content === null) return undefined;
-  const {
-    pid,
-    username,
-    hostname: host,
-    timestamp,
-  } = { pid: 0, username: "", hostname: "", timestamp: "", ...content };
+  const { pid, username = "", hostname: host = "", timestamp = "" } = parseJsonObject(text) ?? {};
   if (typeof pid !== "number" || !Number.isInteger(pid) || pid <= 0) return undefined;
   if (typeof username !== "string" || typeof host !== "string" || typeof timestamp !== "string")
     return undefined;
