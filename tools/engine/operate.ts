@@ -7,6 +7,7 @@ import { type EngineEvent, parseEvent, plain } from "../report/engine-events.ts"
 import type { Reporter } from "../report/progress.ts";
 import { RunDisplay } from "../report/run-display.ts";
 import { followFile } from "./event-tail.ts";
+import { passInterrupts } from "./interrupts.ts";
 
 /** What every run of the engine needs. */
 export interface EngineSession {
@@ -44,8 +45,6 @@ export interface OperateOptions {
   told?: ReadonlySet<string>;
 }
 
-/** A second interrupt within this time is the same key press, passed on by npm or the shell. */
-const SAME_INTERRUPT_MS = 2_000;
 const KEPT_LOGS = 20;
 
 /**
@@ -132,7 +131,10 @@ function runEngine(
       file.write(text);
     });
   }
-  const interrupts = passInterrupts((signal) => child.kill(signal), report);
+  const interrupts = passInterrupts(
+    (signal) => child.kill(signal),
+    (text) => report.line(text),
+  );
   return new Promise((resolve, reject) => {
     const finish = (done: () => void): void => {
       interrupts.stop();
@@ -151,33 +153,6 @@ function runEngine(
       ),
     );
   });
-}
-
-function passInterrupts(
-  pass: (signal: NodeJS.Signals) => void,
-  report: Reporter,
-): { count(): number; stop(): void } {
-  let count = 0;
-  let last = 0;
-  const onSignal = (): void => {
-    if (Date.now() - last < SAME_INTERRUPT_MS) return;
-    last = Date.now();
-    count += 1;
-    report.line(
-      count === 1
-        ? "Interrupted: what has begun is brought to an end. Interrupt again to stop at once (the next run repairs the state)."
-        : "Stopping at once.",
-    );
-    pass("SIGINT");
-  };
-  const signals = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
-  for (const signal of signals) process.on(signal, onSignal);
-  return {
-    count: () => count,
-    stop: () => {
-      for (const signal of signals) process.off(signal, onSignal);
-    },
-  };
 }
 
 function removeOldLogs(folder: string): void {
