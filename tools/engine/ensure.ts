@@ -32,6 +32,8 @@ export interface EnsureOptions {
   report: Reporter;
   /** Base of the official releases. Default: Pulumi's own. */
   releases?: string;
+  /** Looks for Go, to build with. Default: on this machine. */
+  findGo?: typeof findGo;
 }
 
 /**
@@ -133,7 +135,7 @@ async function buildInto(
   what: string,
   options: EnsureOptions,
 ): Promise<void> {
-  const found = await findGo();
+  const found = await (options.findGo ?? findGo)();
   if ("problem" in found) throw new Error(`${program.name} cannot be built: ${found.problem}`);
   await options.report.step(`Building ${what}`, (step) =>
     inTemporaryFolder(folder, async (temporary) => {

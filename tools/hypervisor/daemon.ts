@@ -1,5 +1,6 @@
 import { createConnection } from "node:net";
 import { setTimeout as delay } from "node:timers/promises";
+import type { InstallRight } from "./packages.ts";
 
 /** Socket of the system's daemon. */
 export const LIBVIRT_SOCKET = "/run/libvirt/libvirt-sock";
@@ -56,7 +57,8 @@ export interface DaemonFacts {
   systemd: boolean;
   /** Unit files of libvirt that exist. */
   units: readonly string[];
-  isRoot: boolean;
+  /** How commands of root can be run here; one who would have to be asked for a password types them himself. */
+  right: InstallRight;
   hasProgram: (name: string) => boolean;
 }
 
@@ -94,14 +96,14 @@ export function planDaemon(facts: DaemonFacts): DaemonPlan {
       fix: "install libvirt-daemon-system, or start your own build of libvirtd",
     };
   }
-  if (!facts.isRoot) {
-    return {
-      kind: "refuse",
-      problem: "libvirt does not run, and only root can start it",
-      fix: commands.map((command) => `sudo ${command.join(" ")}`).join(" && "),
-    };
-  }
-  return { kind: "start", commands };
+  if (facts.right === "root") return { kind: "start", commands };
+  if (facts.right === "sudo")
+    return { kind: "start", commands: commands.map((command) => ["sudo", "-n", ...command]) };
+  return {
+    kind: "refuse",
+    problem: "libvirt does not run, and only root can start it",
+    fix: commands.map((command) => `sudo ${command.join(" ")}`).join(" && "),
+  };
 }
 
 /** What to do where the daemon answers and refuses to work for us, from its words. */

@@ -115,6 +115,7 @@ async function driverPackages(missing: readonly string[]): Promise<string[]> {
   return DRIVER_PACKAGES.filter((_, index) => known[index]?.code === 0);
 }
 
+/** How commands of root can be run here. */
 async function installRight(interactive: boolean): Promise<InstallRight> {
   if (isRoot()) return "root";
   if (findProgram("sudo") === undefined) return "none";
@@ -140,7 +141,7 @@ async function ensureDaemon(options: Pick<HypervisorOptions, "report" | "socket"
     socket: state,
     systemd,
     units: state === "absent" && systemd ? await systemdUnits() : [],
-    isRoot: isRoot(),
+    right: state === "absent" ? await installRight(false) : "none",
     hasProgram: (name) => findProgram(name) !== undefined,
   });
   if (plan.kind === "runs") return;

@@ -84,7 +84,7 @@ export function missingPackages(facts: InstalledFacts): string[] {
   return missing.sort();
 }
 
-/** How packages can be installed here. */
+/** How commands of root can be run here: as root, by sudo without a question, by sudo with one, or not at all. */
 export type InstallRight = "root" | "sudo" | "sudo-asks" | "none";
 
 export interface InstallFacts {

@@ -142,7 +142,7 @@ describe("the daemon", () => {
     socket: "absent",
     systemd: false,
     units: [],
-    isRoot: true,
+    right: "root",
     hasProgram: () => true,
   } as const;
 
@@ -170,13 +170,17 @@ describe("the daemon", () => {
     ).toEqual(["systemctl enable --now virtqemud.socket virtproxyd.socket virtlogd.socket"]);
     expect(commands({})).toEqual(["virtlogd -d", "libvirtd -d"]);
     expect(commands({ hasProgram: (name: string) => name === "libvirtd" })).toEqual(["libvirtd -d"]);
+    expect(commands({ systemd: true, units: ["libvirtd.socket"], right: "sudo" })).toEqual([
+      "sudo -n systemctl enable --now libvirtd.socket",
+    ]);
   });
 
   it("tells an ordinary user what to type", () => {
-    expect(planDaemon({ ...facts, isRoot: false })).toMatchObject({
-      kind: "refuse",
-      fix: "sudo virtlogd -d && sudo libvirtd -d",
-    });
+    for (const right of ["none", "sudo-asks"] as const)
+      expect(planDaemon({ ...facts, right })).toMatchObject({
+        kind: "refuse",
+        fix: "sudo virtlogd -d && sudo libvirtd -d",
+      });
     expect(planDaemon({ ...facts, hasProgram: () => false })).toMatchObject({ kind: "refuse" });
   });
 });
