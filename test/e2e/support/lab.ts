@@ -137,7 +137,7 @@ export class LabUnderTest {
   }
 
   /** Runs a command line in the checkout as the lab's user types it; it must succeed. */
-  shell(command: string, input = ""): Promise<string> {
+  commandLine(command: string, input = ""): Promise<string> {
     const env = { ...this.#env, HOME: this.#homeWithKey(), npm_config_loglevel: "silent" };
     return must("bash", ["-c", command], { cwd: projectRoot(), env, input });
   }
