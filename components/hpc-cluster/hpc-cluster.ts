@@ -30,9 +30,9 @@ export class HpcCluster extends pulumi.ComponentResource {
   readonly partitions: pulumi.Output<string[]>;
   /** Command that logs in to the controller as the first user. */
   readonly sshCommand: pulumi.Output<string>;
-  /** Block for `~/.ssh/config`: all machines, host keys pinned by the `knownHosts` output. */
+  /** Block for `~/.ssh/config`: all machines with their pinned host keys. */
   readonly sshConfig: pulumi.Output<string>;
-  /** Lines for a `known_hosts` file: name and address of every machine. */
+  /** Lines for a `known_hosts` file, for other clients than OpenSSH 8.5 and newer: name and address of every machine. */
   readonly knownHosts: pulumi.Output<string>;
   /** What the cluster proved after the last change. */
   readonly verification: pulumi.Output<Verification>;
@@ -70,7 +70,7 @@ export class HpcCluster extends pulumi.ComponentResource {
     const user = plan.users[0]?.name ?? plan.ssh.user;
     const jump = plan.ssh.proxyJump === undefined ? "" : `-J ${plan.ssh.proxyJump} `;
     this.sshCommand = pulumi.output(`ssh ${jump}${user}@${plan.controller.address}`);
-    this.sshConfig = pulumi.output(sshConfig(plan));
+    this.sshConfig = pulumi.unsecret(keys.identitySecret).apply((secret) => sshConfig(plan, secret));
     this.registerOutputs({ controllerAddress: this.controllerAddress, partitions: this.partitions });
   }
 

@@ -1,24 +1,26 @@
-import type { HpcClusterPlan } from "../../planning/plan.ts";
+import type { HpcClusterPlan, NodePlan } from "../../planning/plan.ts";
+import { hostPublicKey } from "./keys.ts";
 
 /**
- * Block for OpenSSH's client configuration: the controller by name, compute nodes through it. Host keys come from a
- * `known_hosts` file that holds the `knownHosts` output.
+ * Block for OpenSSH's client configuration, complete in itself: the controller by name, compute nodes through it, each
+ * with the one host key that is accepted.
+ *
+ * @param identitySecret The cluster's, from which the host keys are derived; it does not occur in the text.
  */
-export function sshConfig(plan: HpcClusterPlan): string {
+export function sshConfig(plan: HpcClusterPlan, identitySecret: string): string {
   const user = plan.users[0]?.name ?? plan.ssh.user;
-  const controller = [
-    `Host ${plan.controller.name}`,
-    `  HostName ${plan.controller.address}`,
-    `  User ${user}`,
-    "  StrictHostKeyChecking yes",
-    ...(plan.ssh.proxyJump === undefined ? [] : [`  ProxyJump ${plan.ssh.proxyJump}`]),
-  ];
-  const nodes = plan.computeNodes.flatMap((node) => [
+  const block = (node: NodePlan, jump: string | undefined): string[] => [
     `Host ${node.name}`,
     `  HostName ${node.address}`,
     `  User ${user}`,
     "  StrictHostKeyChecking yes",
-    `  ProxyJump ${plan.controller.name}`,
-  ]);
+    `  HostKeyAlias ${node.name}`,
+    // OpenSSH before 8.5 needs a known_hosts file with the output `knownHosts` instead.
+    "  IgnoreUnknown KnownHostsCommand",
+    `  KnownHostsCommand /bin/echo ${node.name} ${hostPublicKey(identitySecret, node.name)}`,
+    ...(jump === undefined ? [] : [`  ProxyJump ${jump}`]),
+  ];
+  const controller = block(plan.controller, plan.ssh.proxyJump);
+  const nodes = plan.computeNodes.flatMap((node) => block(node, plan.controller.name));
   return `${[...controller, ...nodes].join("\n")}\n`;
 }

@@ -1,35 +1,17 @@
-import { readFileSync } from "node:fs";
 import * as pulumi from "@pulumi/pulumi";
 import { describe, expect, it } from "vitest";
 import { HpcCluster } from "../../components/hpc-cluster/index.ts";
 import { StackIdentity } from "../../components/stack-identity/index.ts";
-import { loadLabFile } from "../../config/index.ts";
-import { type HpcClusterPlan, planLab, unknownHost } from "../../planning/index.ts";
+import type { HpcClusterPlan } from "../../planning/index.ts";
 import {
   holdsSecret,
   isKnown,
+  planOf,
   RecordingMocks,
   type Registered,
   resolved,
   withoutEnvelopes,
 } from "./support.ts";
-
-function planOf(computeNodes: number, example: string): HpcClusterPlan {
-  const text = readFileSync(`examples/${example}`, "utf8").replace("count: 2", `count: ${computeNodes}`);
-  const loaded = loadLabFile(text, example);
-  if (!loaded.ok) throw new Error("the example does not load");
-  const host = { ...unknownHost("a test"), kvm: { known: true, value: false } as const };
-  const image = {
-    path: "/cache/image.qcow2",
-    identity: { id: "0123456789abcdef" },
-    format: { known: true, value: "qcow2" } as const,
-    virtualSizeMiB: { known: true, value: 4096 } as const,
-  };
-  const invoker = { name: "ada", sshKeys: ["ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGm ada"] };
-  const { plan } = planLab(loaded.config, { invoker, host, images: { base: image } });
-  if (plan.hpc === undefined) throw new Error("the example plans no cluster");
-  return plan.hpc;
-}
 
 async function declare(
   computeNodes: number,
@@ -180,14 +162,17 @@ describe("outputs", () => {
 
   it("let OpenSSH in to every machine, with no key accepted but the pinned ones", async () => {
     const { cluster, plan } = await declare(2, false);
+    const keys = (await resolved(cluster.knownHosts))
+      .trim()
+      .split("\n")
+      .map((line) => line.replace(/^\S+ /, ""));
     const blocks = (await resolved(cluster.sshConfig)).split(/^(?=Host )/m);
-    expect(blocks[0]).toBe(
-      "Host dev-controller\n  HostName 10.57.0.2\n  User ada\n  StrictHostKeyChecking yes\n",
-    );
-    expect(blocks.slice(1)).toEqual(
-      plan.computeNodes.map(
-        ({ name, address }) =>
-          `Host ${name}\n  HostName ${address}\n  User ada\n  StrictHostKeyChecking yes\n  ProxyJump dev-controller\n`,
+    expect(blocks).toEqual(
+      [plan.controller, ...plan.computeNodes].map(
+        ({ name, address, role }, index) =>
+          `Host ${name}\n  HostName ${address}\n  User ada\n  StrictHostKeyChecking yes\n  HostKeyAlias ${name}\n` +
+          `  IgnoreUnknown KnownHostsCommand\n  KnownHostsCommand /bin/echo ${name} ${keys[index]}\n` +
+          (role === "controller" ? "" : "  ProxyJump dev-controller\n"),
       ),
     );
   });

@@ -1,4 +1,25 @@
+import { readFileSync } from "node:fs";
 import * as pulumi from "@pulumi/pulumi";
+import { loadLabFile } from "../../config/index.ts";
+import { type HpcClusterPlan, planLab, unknownHost } from "../../planning/index.ts";
+
+/** The plan of an example with that many compute nodes. */
+export function planOf(computeNodes: number, example: string): HpcClusterPlan {
+  const text = readFileSync(`examples/${example}`, "utf8").replace("count: 2", `count: ${computeNodes}`);
+  const loaded = loadLabFile(text, example);
+  if (!loaded.ok) throw new Error("the example does not load");
+  const host = { ...unknownHost("a test"), kvm: { known: true, value: false } as const };
+  const image = {
+    path: "/cache/image.qcow2",
+    identity: { id: "0123456789abcdef" },
+    format: { known: true, value: "qcow2" } as const,
+    virtualSizeMiB: { known: true, value: 4096 } as const,
+  };
+  const invoker = { name: "ada", sshKeys: ["ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGm ada"] };
+  const { plan } = planLab(loaded.config, { invoker, host, images: { base: image } });
+  if (plan.hpc === undefined) throw new Error("the example plans no cluster");
+  return plan.hpc;
+}
 
 /** A resource as a component registered it. */
 export interface Registered {
