@@ -111,11 +111,16 @@ function libvirtNetwork(network: NetworkSnapshot, owner: string): HostNetwork {
     (candidate) => (attribute(candidate, "family") ?? "ipv4") === "ipv4",
   );
   const subnet = ip === undefined ? undefined : subnetOf(attribute(ip, "address"), ip);
+  const dhcpRanges = childrenOf(child(ip, "dhcp"), "range").flatMap((range) => {
+    const [start, end] = [attribute(range, "start"), attribute(range, "end")];
+    return start === undefined || end === undefined ? [] : [{ start, end }];
+  });
   return {
     name: network.ref.name,
     kind: "libvirt",
     owned: markedBy(network.xml, owner),
     ...(subnet === undefined ? {} : { subnet }),
+    ...(dhcpRanges.length === 0 ? {} : { dhcpRanges }),
   };
 }
 

@@ -60,6 +60,8 @@ export interface HostNetwork {
   kind: "libvirt" | "interface" | "route";
   /** In prefix form, where it has an IPv4 network. */
   subnet?: string;
+  /** Ranges from which its own DHCP gives addresses to whoever asks; only of a libvirt network. */
+  dhcpRanges?: { start: string; end: string }[];
   /** Made by this stack. */
   owned: boolean;
 }

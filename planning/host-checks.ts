@@ -3,7 +3,7 @@ import { ACCELERATION } from "./cpu.ts";
 import { hugepageKiB, usesHugepages } from "./domains.ts";
 import type { HostFacts, Known } from "./facts.ts";
 import { type Findings, HPC } from "./findings.ts";
-import { formatSubnet, overlap, parseSubnet } from "./ipv4.ts";
+import { formatSubnet, overlap, parseIpv4, parseSubnet } from "./ipv4.ts";
 import { byText } from "./names.ts";
 import type { ResolvedNetwork } from "./network.ts";
 import type { HpcClusterPlan } from "./plan.ts";
@@ -24,6 +24,7 @@ export function checkHost(
   checkNames(plan, host, findings);
   checkBridge(config, host, findings);
   checkExistingSubnet(config, network, host, findings);
+  checkExistingDhcp(config, plan, host, findings);
   checkSubnets(config, network, host, findings);
   checkMemory(plan, host, findings);
   checkHugepages(config, plan, host, findings);
@@ -143,6 +144,39 @@ function checkExistingSubnet(
   // A bridge may carry more networks than the host itself has an address in.
   if (kind === "libvirt") findings.error("existing-subnet-differs", path, text, remedy);
   else findings.warning("existing-subnet-differs", path, text, remedy);
+}
+
+/** The DHCP of an existing network knows nothing of our static addresses, and hyperlab reserves nothing there. */
+function checkExistingDhcp(
+  config: HpcConfig,
+  plan: HpcClusterPlan,
+  host: HostFacts,
+  findings: Findings,
+): void {
+  const { attach } = config.network;
+  if (!("libvirtNetwork" in attach) || !host.networks.known) return;
+  const own = host.networks.value.find(
+    (other) => other.kind === "libvirt" && other.name === attach.libvirtNetwork,
+  );
+  for (const range of own?.dhcpRanges ?? []) {
+    const [start, end] = [parseIpv4(range.start), parseIpv4(range.end)];
+    if (start === undefined || end === undefined) continue;
+    const inside = [plan.controller, ...plan.computeNodes].filter(({ address }) => {
+      const number = parseIpv4(address) ?? 0;
+      return number >= start && number <= end;
+    });
+    if (inside.length === 0) continue;
+    findings.warning(
+      "existing-dhcp-overlaps",
+      `${HPC}.network.libvirt_network`,
+      `the DHCP of ${attach.libvirtNetwork} gives ${range.start} to ${range.end} to other machines; ` +
+        `${inside
+          .map(({ name, address }) => `${name} has ${address}`)
+          .slice(0, 3)
+          .join(", ")}${inside.length > 3 ? ", …" : ""}`,
+      "Choose addresses outside of that range.",
+    );
+  }
 }
 
 function checkSubnets(

@@ -353,6 +353,23 @@ describe("the host", () => {
     ]);
   });
 
+  it("whose existing network gives a machine's address to others is told", () => {
+    const text = labText({ network: "mode: existing\nlibvirt_network: default", nodes: list("10.50.0.9") });
+    const lab = loaded(text.replace("      bridge: hlab-test0\n", "")).config;
+    const warned = (start: string) => {
+      const dhcpRanges = [{ start, end: "10.50.0.254" }];
+      const networks = known([{ ...libvirt("default", "10.50.0.0/24"), dhcpRanges }]);
+      return findingsOf(lab, goodFacts(lab, { networks }));
+    };
+    expect(warned("10.50.0.10")).toEqual([]);
+    expect(briefly(warned("10.50.0.9"))).toEqual([
+      "warning existing-dhcp-overlaps clusters.hpc.network.libvirt_network",
+    ]);
+    expect(warned("10.50.0.2")[0]?.text).toContain(
+      "lab-controller has 10.50.0.2, lab-compute-01 has 10.50.0.9",
+    );
+  });
+
   it("that lacks the existing bridge or network is an error", () => {
     expect(found({ network: "mode: existing", nodes: list("10.50.0.9") })).toEqual([
       "error bridge-missing clusters.hpc.network.bridge",
