@@ -8,11 +8,11 @@ import { cacheFolder, stateFolder } from "../tools/paths.ts";
 import { held, known } from "./held.ts";
 import { collectHostFacts } from "./host-facts.ts";
 import { resolveImages } from "./images.ts";
-import { readInvoker } from "./invoker.ts";
+import { keptInvoker, readInvoker } from "./invoker.ts";
 import { kvmFact } from "./kvm.ts";
 import { readLabFile } from "./read-lab-file.ts";
 
-const keptInvoker = z.object({ name: z.string(), sshKeys: z.array(z.string()) });
+const invokerSchema = z.object({ name: z.string(), sshKeys: z.array(z.string()) });
 const keptKvm = z.union([
   z.object({ known: z.literal(true), value: z.boolean() }),
   z.object({ known: z.literal(false), why: z.string() }),
@@ -42,9 +42,8 @@ export async function declareLab(args: LabArgs): Promise<LabOutputs> {
   const name = config.hpc.name;
   const cache = cacheFolder();
   const uri = config.hpc.host.uri;
-  const invoker = await held(`${name}-invoker`, readInvoker(stateFolder()), (kept) =>
-    keptInvoker.parse(kept),
-  );
+  const now = readInvoker(stateFolder());
+  const invoker = await held(`${name}-invoker`, now, (kept) => keptInvoker(invokerSchema.parse(kept), now));
   const probed = await kvmFact(uri, cache);
   const kept = await held(`${name}-kvm`, probed, (value) => keptKvm.parse(value));
   const kvm = kept.known ? kept : probed;

@@ -9,6 +9,14 @@ export interface Invoker {
 }
 
 /**
+ * Who counts as the person who runs hyperlab on a later run: whoever did first, with the keys of then. Who had none then
+ * could not log in, so the keys of now count.
+ */
+export function keptInvoker(kept: Invoker, now: Invoker): Invoker {
+  return kept.sshKeys.length > 0 ? kept : { ...kept, sshKeys: now.sshKeys };
+}
+
+/**
  * The person who runs the program: the default user of a cluster that declares none.
  *
  * Keys are all of `~/.ssh/*.pub` and of `stateDirectory`, where `npm run up` puts one for a person who has none.

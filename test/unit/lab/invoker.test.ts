@@ -2,7 +2,7 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "nod
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { readInvoker } from "../../../lab/invoker.ts";
+import { keptInvoker, readInvoker } from "../../../lab/invoker.ts";
 import { ensureUserKey, identityFiles } from "../../../tools/ssh/own-key.ts";
 
 const ED25519 = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIA== ada@desk";
@@ -52,5 +52,12 @@ describe("the keys of whoever runs hyperlab", () => {
     expect(identityFiles(state, home)).toEqual([join(home, ".ssh", "work")]);
     write("id_ed25519.pub", ED25519);
     expect(identityFiles(state, home)).toEqual([]);
+  });
+
+  it("hold for later runs, except where there were none", () => {
+    const ada = { name: "ada", sshKeys: [ED25519] };
+    const bob = { name: "bob", sshKeys: [RSA] };
+    expect(keptInvoker(ada, bob)).toEqual(ada);
+    expect(keptInvoker({ ...ada, sshKeys: [] }, bob)).toEqual({ name: "ada", sshKeys: [RSA] });
   });
 });
