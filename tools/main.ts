@@ -99,11 +99,11 @@ async function main(args: readonly string[]): Promise<number> {
     .action(async (files: string[]) => {
       code = await testMachines(files);
     });
-  onStack("bench", "measure and write docs/benchmarks.md", " [arguments...]")
+  command("bench", "measure and write docs/benchmarks.md", " [arguments...]")
     .argument("[arguments...]", "handed to the benchmarks, options too")
     .allowUnknownOption()
-    .action(async (words: string[], options: StackOptions) => {
-      code = await bench(createContext(options.stack), words);
+    .action(async (words: string[]) => {
+      code = await bench(words);
     });
   await program.parseAsync(args, { from: "user" });
   return code;

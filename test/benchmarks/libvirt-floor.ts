@@ -19,16 +19,7 @@ export interface LibvirtFloors {
   readonly overlays: number;
   /** Checked definitions and overlays, made at the same time. */
   readonly both: number;
-  /** Reservations and DNS records, in the definition of the network alone. */
-  readonly entriesConfig: number;
-  /** The same in the running network, from a sample: libvirt sets up its firewall anew for each reservation. */
-  readonly entriesLive: number;
 }
-
-/** Machines whose live entries are measured. */
-const liveSample = 10;
-
-const networkName = "bench-floor";
 
 /** Reads every domain and every volume of the pool. */
 export async function readHost(client: LibvirtClient, poolName: string): Promise<HostContent> {
@@ -80,59 +71,8 @@ export async function measureFloors(
   const both = await timed(() => Promise.all([define(true), makeOverlays()]));
   await removeDomains();
   await removeOverlays();
-  return {
-    defineUnchecked,
-    define: checked,
-    overlays,
-    both,
-    ...(await measureEntries(client, content.domains.length)),
-  };
+  return { defineUnchecked, define: checked, overlays, both };
 }
-
-async function measureEntries(
-  client: LibvirtClient,
-  machines: number,
-): Promise<Pick<LibvirtFloors, "entriesConfig" | "entriesLive">> {
-  const network = await client.networkDefineXml(floorNetwork);
-  const add = async (machine: number, live: boolean) => {
-    const [high, low] = [Math.floor(machine / 200), (machine % 200) + 2];
-    const name = `machine-${machine}`;
-    const ip = `10.97.${high}.${low}`;
-    const mac = `52:54:00:97:${hex(high)}:${hex(low)}`;
-    const host = renderXml(element("host", { mac, name, ip }));
-    const record = renderXml(element("host", { ip }, [element("hostname", {}, name)]));
-    await client.networkUpdate(network, "add-last", "ip-dhcp-host", -1, host, { live, config: true });
-    await client.networkUpdate(network, "add-last", "dns-host", -1, record, { live, config: true });
-  };
-  const numbers = Array.from({ length: machines + liveSample }, (_, index) => index);
-  try {
-    await client.networkCreate(network);
-    const entriesConfig = await timed(() =>
-      Promise.all(numbers.slice(liveSample).map((machine) => add(machine, false))),
-    );
-    const sample = await timed(() =>
-      Promise.all(numbers.slice(0, liveSample).map((machine) => add(machine, true))),
-    );
-    return { entriesConfig, entriesLive: (sample / liveSample) * machines };
-  } finally {
-    if (await client.networkIsActive(network)) await client.networkDestroy(network);
-    await client.networkUndefine(network);
-  }
-}
-
-const hex = (byte: number) => byte.toString(16).padStart(2, "0");
-
-/** As the one of the cluster, on another bridge; isolated networks need no rule of the host's firewall to be right. */
-const floorNetwork = renderXml(
-  element("network", {}, [
-    element("name", {}, networkName),
-    element("bridge", { name: "hlab-floor0" }),
-    element("domain", { name: "floor.local", localOnly: "yes" }),
-    element("ip", { address: "10.97.255.254", prefix: 16 }, [
-      element("dhcp", {}, [element("range", { start: "10.97.254.1", end: "10.97.254.250" })]),
-    ]),
-  ]),
-);
 
 function overlayXml(volume: VolumeFacts): string {
   return renderXml(

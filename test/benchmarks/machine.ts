@@ -1,21 +1,16 @@
 /** What the figures depend on. */
-import { cpus, loadavg, release, totalmem } from "node:os";
+import { cpus, totalmem } from "node:os";
 import { ENGINE_VERSION } from "../../tools/engine/version.ts";
 import { run } from "../../tools/process/run.ts";
 
-/** Facts of this machine, without names of hosts, people or paths. */
+/** Facts of this machine, without names of hosts, people, products or paths. */
 export async function machineFacts(): Promise<(readonly [string, string])[]> {
-  const [first] = cpus();
   const gigabytes = Math.round(totalmem() / 2 ** 30);
   return [
-    ["processor", `${cpus().length} × ${first?.model ?? "unknown"}`],
-    ["memory", `${gigabytes} GB`],
-    ["kernel", release()],
+    ["machine", `${cpus().length} cores, ${gigabytes} GB, QEMU's emulation`],
     ["Node", process.versions.node],
     ["Pulumi engine", ENGINE_VERSION],
     ["libvirt", await versionOf("libvirtd", ["--version"])],
-    ["QEMU", await versionOf("qemu-system-x86_64", ["--version"])],
-    ["load before the run", (loadavg()[0] ?? 0).toFixed(1)],
   ];
 }
 

@@ -2,46 +2,52 @@
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { projectRoot } from "../../tools/paths.ts";
+import { measureAddresses } from "./addresses.ts";
 import { catchInterrupts } from "./interrupt.ts";
+import { keptResult, measureAndKeep } from "./kept.ts";
 import { machineFacts } from "./machine.ts";
-import { measureNodes } from "./nodes.ts";
-import { nodesSection } from "./nodes-section.ts";
-import { type Options, parseOptions } from "./options.ts";
+import { largeCluster, type Options, parseOptions, type Task } from "./options.ts";
 import { measurePlanning } from "./planning.ts";
 import { renderReport, type Section } from "./report.ts";
 import { measureStarts } from "./start.ts";
+import { measureUnchanged } from "./unchanged.ts";
+import { measureUp } from "./up.ts";
 
 const tell = (text: string) => process.stderr.write(`${text}\n`);
 
-async function measure(options: Options): Promise<Section[]> {
-  const sections: Section[] = [];
-  if (options.groups.includes("start")) {
-    tell("starts of program and provider …");
-    sections.push(await measureStarts(process.env));
+function measure({ kind, nodes }: Task, options: Options): Promise<Section> {
+  const conditions = { nodes, tell: (text: string) => tell(`${nodes} nodes: ${text}`) };
+  switch (kind) {
+    case "start":
+      return measureStarts(process.env);
+    case "planning":
+      return measurePlanning();
+    case "up":
+      return measureUp({ ...conditions, checkpoints: options.allCheckpoints || nodes < largeCluster });
+    case "addresses":
+      return measureAddresses(conditions);
+    case "unchanged":
+      return measureUnchanged(conditions);
   }
-  if (options.groups.includes("planning")) {
-    tell("planning …");
-    sections.push(measurePlanning());
-  }
-  if (options.groups.includes("nodes")) {
-    for (const nodes of options.nodes) {
-      const checkpoints = nodes < options.checkpointsBelow;
-      const { reservations } = options;
-      sections.push(nodesSection(await measureNodes({ nodes, checkpoints, reservations, tell })));
-    }
-  }
-  return sections;
 }
 
 async function main(args: readonly string[]): Promise<void> {
   const options = parseOptions(args);
   const machine = await machineFacts();
-  const sections = await measure(options);
-  const date = new Date().toISOString().slice(0, 10);
-  const command = ["npm run bench", ...(args.length > 0 ? ["--", ...args] : [])].join(" ");
-  const text = renderReport({ date, command, machine, sections });
+  for (const task of options.measure) {
+    if (options.continue && (await keptResult(task)) !== undefined) continue;
+    tell(`${task.id} …`);
+    await measureAndKeep(task, () => measure(task, options));
+  }
+  const kept = await Promise.all(options.page.map(keptResult));
+  const sections = kept.filter((section) => section !== undefined);
+  const missing = options.page.filter((_, index) => kept[index] === undefined).map((task) => task.id);
+  if (missing.length > 0) tell(`not measured yet: ${missing.join(", ")}`);
+  const text = renderReport({ machine, sections });
   process.stdout.write(text);
-  if (options.write) await writeFile(join(projectRoot(), "docs", "benchmarks.md"), text);
+  if (options.write && missing.length === 0) {
+    await writeFile(join(projectRoot(), "docs", "benchmarks.md"), text);
+  }
 }
 
 catchInterrupts();

@@ -1,34 +1,47 @@
 /** Pure reading of the benchmarks' command line. */
 import { parseArgs } from "node:util";
 
-/** Groups of measures, in the order in which they run. */
-export const groups = ["start", "planning", "nodes"] as const;
-export type Group = (typeof groups)[number];
+/** What is measured, in the order in which it runs. Those of `sized` are measured for each number of nodes. */
+export const kinds = ["start", "planning", "up", "addresses", "unchanged"] as const;
+export type Kind = (typeof kinds)[number];
+
+const sized: readonly Kind[] = ["up", "addresses", "unchanged"];
+
+/**
+ * From this many nodes on, `up` runs without checkpoints unless asked for, and not with addresses: the engine alone
+ * needs more than ten minutes for 4,000 checkpoints, and libvirt alone as long for as many reservations.
+ */
+export const largeCluster = 2_000;
+
+/** One part of the page, measured and kept as a whole. */
+export interface Task {
+  readonly id: string;
+  readonly kind: Kind;
+  /** 0 where it does not depend on the cluster. */
+  readonly nodes: number;
+}
 
 export interface Options {
-  /** Numbers of nodes for engine and libvirt, ascending. */
-  readonly nodes: readonly number[];
-  readonly groups: readonly Group[];
-  /**
-   * From this many nodes on, `up` runs without checkpoints only: with them the engine alone needs more than ten
-   * minutes for 4,000 resources.
-   */
-  readonly checkpointsBelow: number;
-  /** Machines have addresses that the network reserves for them, as in the product. */
-  readonly reservations: boolean;
+  /** Tasks to measure, in order. */
+  readonly measure: readonly Task[];
+  /** Tasks whose results make the page, in order; measured now or before. */
+  readonly page: readonly Task[];
+  /** Results that a former run left are taken as they are. */
+  readonly continue: boolean;
+  /** `up` of large clusters runs with checkpoints, too. */
+  readonly allCheckpoints: boolean;
   /** Write docs/benchmarks.md. */
   readonly write: boolean;
 }
 
-export const usage = `npm run bench -- [--nodes N[,N]] [--only GROUP[,GROUP]] [--all-checkpoints] [--no-reservations]
-                 [--no-write]
+export const usage = `npm run bench -- [--nodes N[,N]] [--only KIND[,KIND]] [--continue] [--all-checkpoints] [--no-write]
 
-  --nodes N[,N]      numbers of nodes for engine and libvirt (default 1000)
-  --only GROUP       measure only ${groups.join(", ")}; implies --no-write
-  --all-checkpoints  run "up" with checkpoints whatever the number of nodes; else only below 2000 nodes, because the
-                     engine's own time with checkpoints grows with the square of the number
-  --no-reservations  machines without addresses: libvirt needs long for each reservation in a running network
-  --no-write         print the report and leave docs/benchmarks.md as it is
+  --nodes N[,N]      numbers of nodes for engine and libvirt (default 1000,4000)
+  --only KIND        measure only ${kinds.join(", ")}; the rest of the page is what was measured before
+  --continue         measure only what no former run has measured
+  --all-checkpoints  run "up" with checkpoints also from ${largeCluster} nodes on; the engine's own time with
+                     checkpoints grows with the square of the number
+  --no-write         print the page and leave docs/benchmarks.md as it is
 `;
 
 /** @throws Error that says what is wrong and shows the usage. */
@@ -36,23 +49,36 @@ export function parseOptions(args: readonly string[]): Options {
   const { values } = parseArgs({
     args: [...args],
     options: {
-      nodes: { type: "string", default: "1000" },
+      nodes: { type: "string", default: "1000,4000" },
       only: { type: "string" },
+      continue: { type: "boolean", default: false },
       "all-checkpoints": { type: "boolean", default: false },
-      "no-reservations": { type: "boolean", default: false },
       "no-write": { type: "boolean", default: false },
     },
   });
+  const nodes = values.nodes
+    .split(",")
+    .map(numberOfNodes)
+    .sort((left, right) => left - right);
+  const chosen = values.only === undefined ? kinds : values.only.split(",").map(kindOf);
+  const page = tasksFor(nodes);
   return {
-    nodes: values.nodes
-      .split(",")
-      .map(numberOfNodes)
-      .sort((left, right) => left - right),
-    groups: values.only === undefined ? groups : values.only.split(",").map(group),
-    checkpointsBelow: values["all-checkpoints"] ? Number.POSITIVE_INFINITY : 2_000,
-    reservations: !values["no-reservations"],
-    write: values.only === undefined && !values["no-write"],
+    measure: page.filter((task) => chosen.includes(task.kind)),
+    page,
+    continue: values.continue,
+    allCheckpoints: values["all-checkpoints"],
+    write: !values["no-write"],
   };
+}
+
+function tasksFor(nodes: readonly number[]): Task[] {
+  const once = kinds.filter((kind) => !sized.includes(kind)).map((kind) => ({ id: kind, kind, nodes: 0 }));
+  const each = nodes.flatMap((count) =>
+    sized
+      .filter((kind) => kind !== "addresses" || count < largeCluster)
+      .map((kind) => ({ id: `${kind}-${count}`, kind, nodes: count })),
+  );
+  return [...once, ...each];
 }
 
 function numberOfNodes(text: string): number {
@@ -61,8 +87,8 @@ function numberOfNodes(text: string): number {
   throw new Error(`--nodes takes whole numbers from 1 to 10000, not "${text}"\n\n${usage}`);
 }
 
-function group(text: string): Group {
-  const known = groups.find((name) => name === text);
+function kindOf(text: string): Kind {
+  const known = kinds.find((name) => name === text);
   if (known !== undefined) return known;
-  throw new Error(`there is no group of measures "${text}"\n\n${usage}`);
+  throw new Error(`nothing is called "${text}"\n\n${usage}`);
 }

@@ -9,7 +9,7 @@ const sizes = [1_000, 4_000, 10_000];
 const arrayNodes = 1_000;
 const repetitions = 3;
 
-export function measurePlanning(): Section {
+export async function measurePlanning(): Promise<Section> {
   const plans = sizes.map((nodes) => ({ nodes, runs: repeat(nodes, "count") }));
   const arrays = repeat(arrayNodes, "array");
   const smallest = plans[0];

@@ -33,15 +33,13 @@ export interface Section {
   readonly title: string;
   readonly text?: string;
   readonly measures: readonly Measure[];
+  /** ISO date, and the load of the machine before and after; added when the section is kept. */
+  readonly circumstances?: { readonly date: string; readonly load: readonly [number, number] };
 }
 
 export interface Report {
-  /** ISO date of the run. */
-  readonly date: string;
   /** Name and value, without names of people, hosts or paths. */
   readonly machine: readonly (readonly [string, string])[];
-  /** How the run was started. */
-  readonly command: string;
   readonly sections: readonly Section[];
 }
 
@@ -66,9 +64,11 @@ export function renderReport(report: Report): string {
   return [
     "# Benchmarks",
     "",
-    `Measured on ${report.date} by \`${report.command}\`, which writes this page. Budgets: a number with a unit is an`,
-    "upper limit; a number with × limits the ratio to the larger floor, measured in the same run. Several runs give",
-    "the median, with the smallest and the largest in brackets. Figures without a budget explain the others.",
+    "`npm run bench` measures this and writes this page; `npm run bench -- --only up,unchanged` measures parts of it anew,",
+    "`--continue` what is missing. Budgets: a number with a unit is an upper limit; a number with × limits the ratio to the",
+    "larger floor, measured in the same run. Several runs give the median, with the smallest and the largest in brackets.",
+    "Figures without a budget explain the others. Other work on the machine, told as its load, stretches seconds and leaves",
+    "ratios and processor time nearly as they are.",
     "",
     "| machine | |",
     "|-|-|",
@@ -90,7 +90,14 @@ function renderSection(section: Section): string[] {
     "",
     ...notes.map((measure) => `- ${measure.what}: ${measure.note}`),
     ...(notes.length > 0 ? [""] : []),
+    ...circumstancesOf(section),
   ];
+}
+
+function circumstancesOf({ circumstances }: Section): string[] {
+  if (circumstances === undefined) return [];
+  const { date, load } = circumstances;
+  return [`Measured on ${date}, load ${load[0].toFixed(1)} before and ${load[1].toFixed(1)} after.`, ""];
 }
 
 function renderRow(measure: Measure): string {

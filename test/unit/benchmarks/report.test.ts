@@ -51,10 +51,15 @@ describe("a budget", () => {
 
 describe("the page", () => {
   const page = renderReport({
-    date: "2026-01-02",
-    command: "npm run bench -- --nodes 7",
-    machine: [["processor", "2 × Some | CPU"]],
-    sections: [{ title: "7 nodes", text: "Words.", measures: [up, state] }],
+    machine: [["machine", "2 cores | emulation"]],
+    sections: [
+      {
+        title: "7 nodes",
+        text: "Words.",
+        measures: [up, state],
+        circumstances: { date: "2026-01-02", load: [0.26, 3] },
+      },
+    ],
   });
 
   it("has a row for each measure, with both sides and the verdict", () => {
@@ -64,9 +69,9 @@ describe("the page", () => {
     expect(page).toContain("| state per machine | 3.00 KB | 3.25 KB | **missed** | 3.25 KB |  |");
   });
 
-  it("names the command, the day and the machine, and puts notes below the table", () => {
-    expect(page).toContain("Measured on 2026-01-02 by `npm run bench -- --nodes 7`");
-    expect(page).toContain("| processor | 2 × Some \\| CPU |");
+  it("names the day and the machine, and puts notes below the table", () => {
+    expect(page).toContain("Measured on 2026-01-02, load 0.3 before and 3.0 after.");
+    expect(page).toContain("| machine | 2 cores \\| emulation |");
     expect(page).toContain("- `up`: processor time: 1 s\n");
     expect(page.endsWith("\n")).toBe(true);
   });
@@ -81,20 +86,27 @@ describe("the page", () => {
 });
 
 describe("the command line", () => {
-  it("measures 1,000 nodes and writes the page by default", () => {
-    expect(parseOptions([])).toEqual({
-      nodes: [1_000],
-      groups: ["start", "planning", "nodes"],
-      checkpointsBelow: 2_000,
-      reservations: true,
-      write: true,
-    });
+  const ids = (args: string[]) => parseOptions(args).measure.map((task) => task.id);
+
+  it("measures 1,000 and 4,000 nodes and writes the page by default", () => {
+    expect(ids([])).toEqual(
+      ["start", "planning", "up-1000", "addresses-1000", "unchanged-1000"].concat([
+        "up-4000",
+        "unchanged-4000",
+      ]),
+    );
+    expect(parseOptions([])).toMatchObject({ continue: false, allCheckpoints: false, write: true });
   });
 
-  it("takes sizes in any order, and does not write a page of a part", () => {
-    expect(parseOptions(["--nodes", "4000,1000"]).nodes).toEqual([1_000, 4_000]);
-    expect(parseOptions(["--only", "planning"])).toMatchObject({ groups: ["planning"], write: false });
-    expect(parseOptions(["--all-checkpoints"]).checkpointsBelow).toBe(Number.POSITIVE_INFINITY);
+  it("takes sizes in any order", () => {
+    expect(ids(["--nodes", "4000,100", "--only", "up"])).toEqual(["up-100", "up-4000"]);
+  });
+
+  it("measures a part for a whole page", () => {
+    const options = parseOptions(["--only", "planning,start", "--continue"]);
+    expect(options.measure.map((task) => task.id)).toEqual(["start", "planning"]);
+    expect(options.page).toEqual(parseOptions([]).page);
+    expect(options.continue).toBe(true);
   });
 
   it.each([[["--nodes", "many"]], [["--nodes", "0"]], [["--only", "everything"]]])(
