@@ -30,15 +30,28 @@ export function createMachine(
   }
   const { guestSoftware } = storage;
   const guest = node.domain.disks.some((disk) => disk.serial === GUEST_SERIAL) ? guestSoftware : undefined;
-  return new libvirt.Domain(
-    node.name,
-    {
-      ...node.domain,
-      disks: [
-        ...node.domain.disks,
-        { pool: node.domain.rootDisk.pool, volume: seed.name, target: "vdz", seed: true },
-      ],
-    },
-    pulumi.mergeOptions(opts, { dependsOn: [seed, image, ...(guest === undefined ? [] : [guest])] }),
-  );
+  const args = {
+    ...node.domain,
+    disks: [
+      ...node.domain.disks,
+      { pool: node.domain.rootDisk.pool, volume: seed.name, target: "vdz", seed: true },
+    ],
+  };
+  const dependsOn = [seed, image, ...(guest === undefined ? [] : [guest])];
+  const options = pulumi.mergeOptions(opts, { dependsOn });
+  return withoutStackTraces(() => new libvirt.Domain(node.name, args, options));
+}
+
+/**
+ * The SDK takes four stack traces for each property of a resource and maps them to sources, to be shown where a promise
+ * never ends. For a thousand machines that takes longer than everything else that a program does.
+ */
+function withoutStackTraces<T>(work: () => T): T {
+  const { stackTraceLimit } = Error;
+  Error.stackTraceLimit = 0;
+  try {
+    return work();
+  } finally {
+    Error.stackTraceLimit = stackTraceLimit;
+  }
 }
