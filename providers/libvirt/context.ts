@@ -1,13 +1,20 @@
 import type { Cached, CachedBy } from "./cached.ts";
 import type { LibvirtClient } from "./client/api.ts";
-import type { DomainRef, DomainState, NetworkRef, StoragePoolRef, StorageVolRef } from "./client/types.ts";
+import type {
+  DomainRef,
+  DomainStateInfo,
+  NetworkRef,
+  StoragePoolRef,
+  StorageVolRef,
+} from "./client/types.ts";
 import type { ProviderConfig } from "./resources/inputs.ts";
+import type { VolumeFacts } from "./resources/volume/xml.ts";
 import type { RolloutRegistry } from "./rollout.ts";
 
 /** A domain as it was when the host was read. */
-export interface DomainSnapshot {
+export interface DomainSnapshot extends Pick<DomainStateInfo, "state" | "reason"> {
   readonly ref: DomainRef;
-  readonly state: DomainState;
+  readonly autostart: boolean;
   /** The definition. */
   readonly xml: string;
   /** The running guest's own XML; undefined while it is off. */
@@ -41,6 +48,11 @@ export interface ReadCache {
   readonly pools: Cached<readonly PoolSnapshot[]>;
   /** By name of the pool, which is refreshed first. Empty where the pool does not exist or is not active. */
   readonly volumes: CachedBy<readonly VolumeSnapshot[]>;
+  /**
+   * Images and seeds, which a thousand machines share, by pool and name (`pool/name`). Overlays come and go without making
+   * them stale.
+   */
+  readonly sharedVolumes: CachedBy<VolumeFacts | "missing" | "unknown">;
 }
 
 /** Everything that belongs to one configuration of the provider: one host, one owner. */

@@ -56,8 +56,10 @@ export interface DomainFunctions {
   domainReset(ref: DomainRef, options?: CallOptions): Promise<void>;
   domainGetState(ref: DomainRef, options?: CallOptions): Promise<DomainStateInfo>;
   domainGetInfo(ref: DomainRef, options?: CallOptions): Promise<DomainInfo>;
-  /** Without `active` and `inactive`: all. */
-  domainList(options?: CallOptions & { active?: boolean; inactive?: boolean }): Promise<DomainRef[]>;
+  /** Without `active` and `inactive`: all. `autostart`: only those that start with their host. */
+  domainList(
+    options?: CallOptions & { active?: boolean; inactive?: boolean; autostart?: boolean },
+  ): Promise<DomainRef[]>;
   /** Sets the metadata element of a namespace; `xml` undefined removes it. `key` is the prefix, needed with xml. */
   domainSetMetadata(
     ref: DomainRef,

@@ -84,7 +84,7 @@ export function domainFunctions(caller: Caller): DomainFunctions {
     domainList: (options) =>
       caller.call(
         procedures.list,
-        bit(options?.active, 1) | bit(options?.inactive, 2),
+        bit(options?.active, 1) | bit(options?.inactive, 2) | bit(options?.autostart, 1 << 10),
         about("domainList", "", options),
       ),
     domainGetMetadata: (domain, uri, options) => {

@@ -1,5 +1,5 @@
 import { hkdfSync } from "node:crypto";
-import { ed25519KeyPair, type OpenSshKeyPair } from "./openssh.ts";
+import { ed25519KeyPair, ed25519PublicLine, type OpenSshKeyPair } from "./openssh.ts";
 
 function derive(identitySecret: string, info: string, bytes: number): Buffer {
   if (identitySecret === "") {
@@ -17,13 +17,16 @@ function derive(identitySecret: string, info: string, bytes: number): Buffer {
  * @throws RangeError if the secret is empty.
  */
 export function sshHostKeyPair(identitySecret: string, name: string): OpenSshKeyPair {
-  return ed25519KeyPair(derive(identitySecret, `hyperlab ssh-host-ed25519 v1:${name}`, 32), `root@${name}`);
+  return ed25519KeyPair(hostKeySeed(identitySecret, name), `root@${name}`);
 }
 
 /** Public line (`ssh-ed25519 AAAA…`) of {@link sshHostKeyPair}. */
 export function sshHostPublicKey(identitySecret: string, name: string): string {
-  return sshHostKeyPair(identitySecret, name).publicKey;
+  return ed25519PublicLine(hostKeySeed(identitySecret, name));
 }
+
+const hostKeySeed = (identitySecret: string, name: string) =>
+  derive(identitySecret, `hyperlab ssh-host-ed25519 v1:${name}`, 32);
 
 /**
  * Content of /etc/machine-id of a machine: 32 hex digits, derived like the SSH host key, marked as a random UUID

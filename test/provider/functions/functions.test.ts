@@ -138,6 +138,8 @@ describe("capabilities", () => {
     const guest = (type: string) => ({
       ref,
       state: "running" as const,
+      reason: "booted",
+      autostart: false,
       xml: "",
       liveXml: `<domain type='${type}' id='1'>`,
     });

@@ -32,6 +32,8 @@ const domain = (name: string, devices: string, running = true): DomainSnapshot =
   return {
     ref: { name, uuid, id: running ? 1 : -1 },
     state: running ? "running" : "shutoff",
+    reason: running ? "booted" : "shutdown",
+    autostart: false,
     xml,
     liveXml: running ? xml : undefined,
   };

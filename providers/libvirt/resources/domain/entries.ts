@@ -1,4 +1,5 @@
-import { attribute, element, renderXmlLine } from "../../xml/index.ts";
+import { finder } from "../../finder.ts";
+import { attribute, element, renderXmlLine, type XmlElement } from "../../xml/index.ts";
 import type { LiveChange } from "../network/changes.ts";
 import { dnsHostElement, type NetworkFacts } from "../network/xml.ts";
 import type { Definition } from "./definition.ts";
@@ -51,12 +52,15 @@ export function additions(entry: NetworkEntry): readonly LiveChange[] {
   ];
 }
 
+const hostByMac = finder((host: XmlElement) => attribute(host, "mac")?.toLowerCase());
+const recordByAddress = finder((record: NetworkFacts["dnsHosts"][number]) => record.address);
+
 /** The reservation of a MAC as the network has it. */
 export function reservationOf(
   facts: NetworkFacts,
   mac: string,
 ): { address: string | undefined; hostname: string | undefined } | undefined {
-  const host = facts.reservations.find((candidate) => attribute(candidate, "mac")?.toLowerCase() === mac);
+  const host = hostByMac(facts.reservations, mac);
   return host === undefined
     ? undefined
     : { address: attribute(host, "ip"), hostname: attribute(host, "name") };
@@ -65,7 +69,7 @@ export function reservationOf(
 /** True when the network holds the whole entry. */
 export function hasEntry(facts: NetworkFacts, entry: NetworkEntry): boolean {
   const reservation = reservationOf(facts, entry.mac);
-  const record = facts.dnsHosts.find((host) => host.address === entry.address);
+  const record = recordByAddress(facts.dnsHosts, entry.address);
   return (
     reservation?.address === entry.address &&
     reservation.hostname === entry.hostname &&
@@ -75,7 +79,7 @@ export function hasEntry(facts: NetworkFacts, entry: NetworkEntry): boolean {
 
 /** True when the network holds anything of the entry. */
 export function hasPartOf(facts: NetworkFacts, entry: NetworkEntry): boolean {
-  const record = facts.dnsHosts.find((host) => host.address === entry.address);
+  const record = recordByAddress(facts.dnsHosts, entry.address);
   return (
     reservationOf(facts, entry.mac)?.address === entry.address ||
     record?.hostnames.includes(entry.hostname) === true
@@ -102,7 +106,7 @@ export function repairs(
   if (reservation?.hostname !== undefined && !names.includes(reservation.hostname)) {
     return `the MAC ${entry.mac} is reserved for ${reservation.hostname}`;
   }
-  const record = facts.dnsHosts.find((host) => host.address === entry.address);
+  const record = recordByAddress(facts.dnsHosts, entry.address);
   const [addReservation, addRecord] = additions(entry);
   const changes: (LiveChange | undefined)[] = [];
   if (reservation === undefined) changes.push(addReservation);
@@ -132,7 +136,7 @@ export function removals(facts: NetworkFacts, entry: NetworkEntry): readonly Liv
   if (reservationOf(facts, entry.mac)?.address === entry.address) {
     changes.push({ command: "delete", section: "ip-dhcp-host", xml: reservationXml(entry) });
   }
-  const record = facts.dnsHosts.find((host) => host.address === entry.address);
+  const record = recordByAddress(facts.dnsHosts, entry.address);
   if (record?.hostnames.includes(entry.hostname) === true) {
     changes.push({ command: "delete", section: "dns-host", xml: renderXmlLine(dnsHostElement(record)) });
     const others = record.hostnames.filter((name) => name !== entry.hostname);

@@ -18,6 +18,7 @@ import { containsUnknown, type PropertyMap, Unknown } from "../../../plugin/valu
 import { LibvirtConnectionError, LibvirtError } from "../../client/errors.ts";
 import type { StoragePoolRef } from "../../client/types.ts";
 import type { ContextSource, PoolSnapshot, ProviderContext } from "../../context.ts";
+import { volumesChanged } from "../../host.ts";
 import { ownedUuid } from "../../ownership/index.ts";
 import { changesOf, checkInputs, decodeInputs } from "../../schema/index.ts";
 import { diffResult, effectLine, refusals } from "../effects.ts";
@@ -100,7 +101,7 @@ async function create(
     return { id: inputs.name, outputs: encodeState(state) };
   } finally {
     provider.cache.pools.invalidate();
-    provider.cache.volumes.invalidate(inputs.name);
+    volumesChanged(provider.cache, inputs.name);
   }
 }
 
@@ -253,7 +254,7 @@ async function update(
     await start(provider, context, pool, inputs);
   } finally {
     provider.cache.pools.invalidate();
-    provider.cache.volumes.invalidate(inputs.name);
+    volumesChanged(provider.cache, inputs.name);
   }
   return { outputs: encodeState(state) };
 }
@@ -278,7 +279,7 @@ async function remove(
     await client.storagePoolUndefine(pool, options);
   } finally {
     provider.cache.pools.invalidate();
-    provider.cache.volumes.invalidate(pool.name);
+    volumesChanged(provider.cache, pool.name);
   }
 }
 

@@ -3,7 +3,7 @@ import type { CallContext } from "../../../plugin/types.ts";
 import { LibvirtError } from "../../client/errors.ts";
 import type { StoragePoolRef, StorageVolRef } from "../../client/types.ts";
 import type { ProviderContext } from "../../context.ts";
-import { refreshPool } from "../../host.ts";
+import { refreshPool, volumesChanged } from "../../host.ts";
 import { newGeneration } from "../../ownership/index.ts";
 import type { VolumeInputs } from "../inputs.ts";
 import { type OpenContent, openContent } from "./content.ts";
@@ -49,7 +49,7 @@ export async function createVolume(
     throw await spaceError(provider, pool, error);
   } finally {
     await content?.close();
-    provider.cache.volumes.invalidate(pool.name);
+    volumesChanged(provider.cache, pool.name);
   }
 }
 

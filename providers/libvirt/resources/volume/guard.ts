@@ -2,6 +2,7 @@ import { ProviderError } from "../../../plugin/errors.ts";
 import type { CallContext } from "../../../plugin/types.ts";
 import type { StorageVolRef } from "../../client/types.ts";
 import type { ProviderContext } from "../../context.ts";
+import { volumesChanged } from "../../host.ts";
 import { describeUse, disksOn, overlaysOf } from "./use.ts";
 
 /** What uses the volume, for people; undefined where nothing does. */
@@ -25,7 +26,7 @@ export async function refuseWhileUsed(
   verb: string,
 ): Promise<void> {
   provider.cache.domains.invalidate();
-  provider.cache.volumes.invalidate(ref.pool);
+  volumesChanged(provider.cache, ref.pool);
   const path = await provider.client.storageVolGetPath(ref, { signal: context.signal });
   const use = await findUse(provider, context, { pool: ref.pool, name: ref.name, path });
   if (use !== undefined) throw inUse(ref, verb, use);

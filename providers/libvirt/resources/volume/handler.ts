@@ -17,6 +17,7 @@ import type {
 import { containsUnknown, type PropertyMap, type PropertyValue, Unknown } from "../../../plugin/values.ts";
 import { LibvirtConnectionError } from "../../client/errors.ts";
 import type { ContextSource, ProviderContext } from "../../context.ts";
+import { volumesChanged } from "../../host.ts";
 import { changesOf, checkInputs, decodeInputs } from "../../schema/index.ts";
 import { diffResult, effectLine, refusals } from "../effects.ts";
 import type { VolumeInputs } from "../inputs.ts";
@@ -241,6 +242,6 @@ async function remove(
     const [left] = await removeVolumes(provider, pool, [marker]);
     if (left !== undefined) throw new ProviderError(left, "unavailable");
   } finally {
-    provider.cache.volumes.invalidate(poolName);
+    volumesChanged(provider.cache, poolName);
   }
 }

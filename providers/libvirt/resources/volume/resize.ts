@@ -1,6 +1,7 @@
 import { ProviderError } from "../../../plugin/errors.ts";
 import type { CallContext } from "../../../plugin/types.ts";
 import type { ProviderContext } from "../../context.ts";
+import { volumesChanged } from "../../host.ts";
 import type { VolumeInputs } from "../inputs.ts";
 import { findPool } from "./create.ts";
 import { disksOn } from "./use.ts";
@@ -42,7 +43,7 @@ export async function resizeVolume(
     if (first === undefined) await client.storageVolResize(volume, wanted, options);
     else await client.domainBlockResize(first.domain.ref, first.target, wanted, options);
   } finally {
-    provider.cache.volumes.invalidate(pool.name);
+    volumesChanged(provider.cache, pool.name);
   }
   return { ...facts, capacityBytes: wanted };
 }

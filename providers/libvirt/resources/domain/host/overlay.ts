@@ -1,6 +1,8 @@
 import { ProviderError } from "../../../../plugin/errors.ts";
 import { isNotFound, LibvirtError } from "../../../client/errors.ts";
+import type { PoolSnapshot } from "../../../context.ts";
 import { element, renderXml } from "../../../xml/index.ts";
+import { parsePool } from "../../pool/xml.ts";
 import { findPool } from "../../volume/create.ts";
 import { fromMiB, parseVolume, toMiB, type VolumeFacts } from "../../volume/xml.ts";
 import type { Definition } from "../definition.ts";
@@ -9,7 +11,7 @@ import { type Run, withSignal } from "../run.ts";
 import type { VolumePlace } from "../xml/parse-devices.ts";
 import type { DiskSource } from "../xml/render.ts";
 import { again } from "./again.ts";
-import { freshReader } from "./reader.ts";
+import type { SeenVolume } from "./reader.ts";
 
 type RootDisk = NonNullable<Definition["rootDisk"]>;
 
@@ -20,10 +22,7 @@ export function overlayName(machine: string, generation: string): string {
 
 /** The image of a root disk. @throws ProviderError where it is missing or larger than the disk shall be. */
 export async function requireImage(run: Run, root: RootDisk): Promise<VolumeFacts> {
-  const image = await freshReader(run.provider, run.call.signal).volume({
-    pool: root.pool,
-    volume: root.image,
-  });
+  const image = await sharedVolume(run, { pool: root.pool, volume: root.image });
   // Says whether the pool is missing or stopped.
   if (image === "unknown") await findPool(run.provider, run.call, root.pool);
   if (image === "missing" || image === "unknown") {
@@ -51,8 +50,7 @@ export async function createOverlay(
   image: VolumeFacts,
 ): Promise<void> {
   const { client, cache } = run.provider;
-  const pool = await client.storagePoolLookupByName(place.pool, withSignal(run));
-  if (pool === undefined) throw noPool(run, place.pool);
+  const pool = await poolOf(run, place.pool);
   const xml = renderXml(
     element("volume", {}, [
       element("name", {}, place.volume),
@@ -69,10 +67,10 @@ export async function createOverlay(
     ]),
   );
   try {
-    await again(() => client.storageVolCreateXml(pool, xml, withSignal(run)));
+    await again(() => client.storageVolCreateXml(pool.ref, xml, withSignal(run)));
   } catch (error) {
     if (!(error instanceof LibvirtError)) throw error;
-    if ((await client.storageVolLookupByName(pool, place.volume, withSignal(run))) !== undefined) return;
+    if ((await client.storageVolLookupByName(pool.ref, place.volume, withSignal(run))) !== undefined) return;
     throw new ProviderError(
       `the root disk of ${run.name} could not be made in the pool "${place.pool}": ${error.text}. ` +
         "If the pool has no room, free some space; then run the update again.",
@@ -142,14 +140,13 @@ export async function diskSources(
   definition: Definition,
   rootVolume: VolumePlace | undefined,
 ): Promise<ReadonlyMap<string, DiskSource>> {
-  const reader = freshReader(run.provider, run.call.signal);
   const sources = new Map<string, DiskSource>();
   if (rootVolume !== undefined) {
-    const directory = await poolDirectory(run, rootVolume.pool);
+    const directory = parsePool((await poolOf(run, rootVolume.pool)).xml).path.replace(/\/+$/, "");
     sources.set(rootTarget, { path: `${directory}/${rootVolume.volume}`, format: "qcow2" });
   }
   for (const disk of definition.disks) {
-    const volume = await reader.volume(disk);
+    const volume = await sharedVolume(run, disk);
     if (volume === "missing" || volume === "unknown") {
       throw new ProviderError(
         `there is no volume "${disk.volume}" in the pool "${disk.pool}", which is disk ${disk.target} of ${run.name}. ` +
@@ -165,14 +162,27 @@ export async function diskSources(
   return sources;
 }
 
-async function poolDirectory(run: Run, pool: string): Promise<string> {
-  const known = await freshReader(run.provider, run.call.signal).poolPath(pool);
+/** A volume that a machine uses and does not own, read once for all machines of a run. */
+async function sharedVolume(run: Run, { pool, volume }: VolumePlace): Promise<SeenVolume> {
+  const { sharedVolumes } = run.provider.cache;
+  const key = `${pool}/${volume}`;
+  const found = await sharedVolumes.get(key, run.call.signal);
+  // What is not there may be made by this run.
+  if (found === "missing" || found === "unknown") sharedVolumes.invalidate(key);
+  return found;
+}
+
+/** Pools do not move: they are read once per run. */
+async function poolOf(run: Run, name: string): Promise<PoolSnapshot> {
+  const { pools } = run.provider.cache;
+  const find = async () => (await pools.get(run.call.signal)).find(({ ref }) => ref.name === name);
+  const known = await find();
   if (known !== undefined) return known;
   // Made by this run, after the pools were read.
-  run.provider.cache.pools.invalidate();
-  const now = await freshReader(run.provider, run.call.signal).poolPath(pool);
+  pools.invalidate();
+  const now = await find();
   if (now !== undefined) return now;
-  throw noPool(run, pool);
+  throw noPool(run, name);
 }
 
 function noPool(run: Run, pool: string): ProviderError {

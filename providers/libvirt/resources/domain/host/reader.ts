@@ -1,7 +1,14 @@
 import { isNotFound } from "../../../client/errors.ts";
-import type { DomainRef } from "../../../client/types.ts";
-import type { NetworkSnapshot, PoolSnapshot, ProviderContext } from "../../../context.ts";
-import { definedXml } from "../../../host.ts";
+import type { DomainRef, DomainStateInfo } from "../../../client/types.ts";
+import type {
+  DomainSnapshot,
+  NetworkSnapshot,
+  PoolSnapshot,
+  ProviderContext,
+  VolumeSnapshot,
+} from "../../../context.ts";
+import { finder } from "../../../finder.ts";
+import { definedXml, readVolume } from "../../../host.ts";
 import { type NetworkFacts, parseNetwork } from "../../network/xml.ts";
 import { parsePool } from "../../pool/xml.ts";
 import { parseVolume, type VolumeFacts } from "../../volume/xml.ts";
@@ -27,8 +34,6 @@ export interface HostReader {
   volume(place: VolumePlace): Promise<SeenVolume>;
   /** Finds the volume of a path, by the directories of the pools. */
   volumeAt(): Promise<(path: string) => VolumePlace | undefined>;
-  /** Directory of a pool; undefined where it does not exist. */
-  poolPath(pool: string): Promise<string | undefined>;
   network(name: string): Promise<NetworkFacts | undefined>;
 }
 
@@ -38,7 +43,10 @@ export async function powerOf(
   ref: DomainRef,
   options: { signal: AbortSignal },
 ): Promise<Power> {
-  const { state, reason } = await provider.client.domainGetState(ref, options);
+  return powerIn(await provider.client.domainGetState(ref, options), ref);
+}
+
+function powerIn({ state, reason }: Pick<DomainStateInfo, "state" | "reason">, ref: DomainRef): Power {
   switch (state) {
     case "running":
     case "blocked":
@@ -95,12 +103,11 @@ function pools(provider: ProviderContext, signal: AbortSignal) {
     async volumeAt() {
       return volumeFinder(await provider.cache.pools.get(signal));
     },
-    async poolPath(name: string) {
-      const found = (await provider.cache.pools.get(signal)).find((pool) => pool.ref.name === name);
-      return found === undefined ? undefined : parsePool(found.xml).path.replace(/\/+$/, "");
-    },
   };
 }
+
+const domainByUuid = finder((domain: DomainSnapshot) => domain.ref.uuid);
+const volumeByName = finder((volume: VolumeSnapshot) => volume.ref.name);
 
 /** Looks at the host now. Pools are read once per run: they do not move. */
 export function freshReader(provider: ProviderContext, signal: AbortSignal): HostReader {
@@ -127,16 +134,7 @@ export function freshReader(provider: ProviderContext, signal: AbortSignal): Hos
     },
     byName: (name) => client.domainLookupByName(name, options),
     async volume(place) {
-      const pool = await client.storagePoolLookupByName(place.pool, options);
-      if (pool === undefined || !(await client.storagePoolIsActive(pool, options))) return "unknown";
-      const volume = await client.storageVolLookupByName(pool, place.volume, options);
-      if (volume === undefined) return "missing";
-      try {
-        return parseVolume(await client.storageVolGetXmlDesc(volume, options));
-      } catch (error) {
-        if (isNotFound(error)) return "missing";
-        throw error;
-      }
+      return readVolume(client, place, options);
     },
     async network(name) {
       const ref = await client.networkLookupByName(name, options);
@@ -148,17 +146,14 @@ export function freshReader(provider: ProviderContext, signal: AbortSignal): Hos
 
 /** Shares one look at the whole host among all machines of a run. */
 export function cachedReader(provider: ProviderContext, signal: AbortSignal): HostReader {
-  const { cache, client } = provider;
-  const options = { signal };
+  const { cache } = provider;
   return {
     ...pools(provider, signal),
     async byUuid(uuid) {
-      const found = (await cache.domains.get(signal)).find((domain) => domain.ref.uuid === uuid);
+      const found = domainByUuid(await cache.domains.get(signal), uuid);
       if (found === undefined) return undefined;
-      // The list has no reasons; only a machine that is not simply running needs one.
-      const power = found.state === "running" ? "running" : await powerOf(provider, found.ref, options);
-      const autostart = await client.domainGetAutostart(found.ref, options);
-      return { ref: found.ref, power, xml: found.xml, liveXml: found.liveXml, autostart };
+      const { ref, xml, liveXml, autostart } = found;
+      return { ref, power: powerIn(found, ref), xml, liveXml, autostart };
     },
     async byName(name) {
       return (await cache.domains.get(signal)).find((domain) => domain.ref.name === name)?.ref;
@@ -168,8 +163,7 @@ export function cachedReader(provider: ProviderContext, signal: AbortSignal): Ho
         (pool) => pool.ref.name === place.pool && pool.active,
       );
       if (!active) return "unknown";
-      const volumes = await cache.volumes.get(place.pool, signal);
-      const found = volumes.find((volume) => volume.ref.name === place.volume);
+      const found = volumeByName(await cache.volumes.get(place.pool, signal), place.volume);
       return found === undefined ? "missing" : parseVolume(found.xml);
     },
     async network(name) {
