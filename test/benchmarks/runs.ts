@@ -63,7 +63,7 @@ export async function withBench<T>(work: (host: BenchHost, stacks: Stacks) => Pr
 
 /** One run, told with its time, so that a run of the benchmarks that is broken off was not for nothing. */
 export async function runOne(
-  { nodes, tell }: Conditions,
+  { tell }: Conditions,
   what: string,
   stack: BenchStack,
   operation: Operation,
@@ -71,7 +71,7 @@ export async function runOne(
 ): Promise<MeasuredRun> {
   const run = await stack.run(operation, { checkpoints });
   const how = checkpoints ? "" : " without checkpoints";
-  tell(`${nodes} nodes: ${operation}${how}, ${what}: ${run.seconds.toFixed(2)} s`);
+  tell(`${operation}${how}, ${what}: ${run.seconds.toFixed(2)} s`);
   return run;
 }
 
@@ -111,5 +111,4 @@ export const inputFor = (plan: HpcClusterPlan, host: BenchHost): ProgramInput =>
     identitySecret: "ab".repeat(32),
     refreshBeforeUpdate: false,
   },
-  bare: false,
 });

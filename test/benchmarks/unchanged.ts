@@ -2,6 +2,7 @@
 import type { HpcClusterPlan } from "../../planning/plan.ts";
 import type { BenchHost } from "./host.ts";
 import { readHost } from "./libvirt-floor.ts";
+import { largeCluster } from "./options.ts";
 import type { MeasuredRun } from "./processes.ts";
 import type { Measure, Section } from "./report.ts";
 import {
@@ -19,17 +20,13 @@ import {
 import type { BenchStack } from "./stack.ts";
 import { memoryOf, processorTime, times } from "./usage.ts";
 
-const repetitions = 3;
-
 interface Figures {
   readonly nodes: number;
   readonly preview: Compared;
-  /** Resources without any input. */
-  readonly barePreview: readonly MeasuredRun[];
   readonly refresh: Compared;
-  /** With a look at the host before the difference. */
+  /** With a look at the host before the difference; not for large clusters. */
   readonly refreshingPreview: readonly MeasuredRun[];
-  readonly bytes: { readonly ours: number; readonly floor: number; readonly bare: number };
+  readonly bytes: { readonly ours: number; readonly floor: number };
   /** Seconds to read every domain and volume, as a refresh must. */
   readonly readSeconds: number;
 }
@@ -43,24 +40,21 @@ async function measure(conditions: Conditions, host: BenchHost, stacks: Stacks):
   const input = inputFor(plan, host);
   const ours = await makeMachines(conditions, host, stacks, plan);
   const oursBytes = await ours.bytesPerResource(domainType);
-  const bare = await stacks.empty({ ...input, bare: true });
-  await runOne(conditions, "resources without inputs", bare, "up", false);
   const floor = await stacks.empty(input, await paddingFor(oursBytes, { host, stacks }));
   await runOne(conditions, "empty resources", floor, "up", false);
   // A refresh makes the state smaller: what counts is what `up` left.
   const floorBytes = await floor.bytesPerResource(emptyType);
 
-  const both = { machines: ours, "empty resources": floor };
-  const previews = await compare(conditions, "preview", { ...both, "resources without inputs": bare });
-  const refreshes = await compare(conditions, "refresh", both);
+  const preview = await compare(conditions, "preview", ours, floor);
+  const refresh = await compare(conditions, "refresh", ours, floor);
   const { readSeconds } = await readHost(host.client, plan.pool.name);
   return {
     nodes: conditions.nodes,
-    preview: { ours: previews[0] ?? [], floor: previews[1] ?? [] },
-    barePreview: previews[2] ?? [],
-    refresh: { ours: refreshes[0] ?? [], floor: refreshes[1] ?? [] },
-    refreshingPreview: await previewWithRefresh(conditions, ours, plan, host),
-    bytes: { ours: oursBytes, floor: floorBytes, bare: await bare.bytesPerResource(emptyType) },
+    preview,
+    refresh,
+    refreshingPreview:
+      conditions.nodes < largeCluster ? [await previewWithRefresh(conditions, ours, plan, host)] : [],
+    bytes: { ours: oursBytes, floor: floorBytes },
     readSeconds,
   };
 }
@@ -86,17 +80,21 @@ async function makeMachines(
   return stack;
 }
 
-/** Runs an operation on each stack in turn, a few times. */
+/** Runs an operation on both stacks in turn. */
 async function compare(
   conditions: Conditions,
   operation: "preview" | "refresh",
-  stacks: Readonly<Record<string, BenchStack>>,
-): Promise<MeasuredRun[][]> {
-  const sides = Object.entries(stacks).map(([what, stack]) => ({ what, stack, runs: [] as MeasuredRun[] }));
-  for (let round = 1; round <= repetitions; round++) {
-    for (const { what, stack, runs } of sides) runs.push(await runOne(conditions, what, stack, operation));
+  ours: BenchStack,
+  floor: BenchStack,
+): Promise<Compared> {
+  // Large clusters take minutes for each.
+  const rounds = conditions.nodes < largeCluster ? 2 : 1;
+  const [oursRuns, floorRuns]: [MeasuredRun[], MeasuredRun[]] = [[], []];
+  for (let round = 1; round <= rounds; round++) {
+    oursRuns.push(await runOne(conditions, "machines", ours, operation));
+    floorRuns.push(await runOne(conditions, "empty resources", floor, operation));
   }
-  return sides.map((side) => side.runs);
+  return { ours: oursRuns, floor: floorRuns };
 }
 
 /** The machines learn from a refresh that they are to be read before every difference. */
@@ -105,22 +103,20 @@ async function previewWithRefresh(
   stack: BenchStack,
   plan: HpcClusterPlan,
   host: BenchHost,
-): Promise<MeasuredRun[]> {
+): Promise<MeasuredRun> {
   await stack.change({ provider: { ...inputFor(plan, host).provider, refreshBeforeUpdate: true } });
   await stack.run("up", { checkpoints: false });
   await stack.run("refresh", { checkpoints: false });
-  const [runs = []] = await compare(conditions, "preview", { "machines, with a look at the host": stack });
-  return runs;
+  return runOne(conditions, "machines, with a look at the host", stack, "preview");
 }
 
 function section(figures: Figures): Section {
-  const { nodes, preview, barePreview, refresh, refreshingPreview, bytes, readSeconds } = figures;
+  const { nodes, preview, refresh, refreshingPreview, bytes, readSeconds } = figures;
   const previewFloor = times("engine, empty resources", preview.floor);
   const state: Measure = {
     what: "state per machine",
     budget: { amount: 3 },
     ours: { label: "", value: bytes.ours / 1_000, unit: "KB" },
-    floors: [{ label: "resource without inputs", value: bytes.bare / 1_000, unit: "KB" }],
     note: `the empty resources beside it have ${(bytes.floor / 1_000).toFixed(2)} KB`,
   };
   return {
@@ -131,15 +127,19 @@ function section(figures: Figures): Section {
         what: "`preview` without refresh",
         budget: { ratio: 1.3 },
         ours: times("", preview.ours),
-        floors: [previewFloor, times("resources without inputs", barePreview)],
+        floors: [previewFloor],
         note: processorTime(preview),
       },
-      {
-        what: "`preview` with a look at the host",
-        ours: times("", refreshingPreview),
-        floors: [previewFloor],
-        note: processorTime({ ours: refreshingPreview, floor: preview.floor }),
-      },
+      ...(refreshingPreview.length === 0
+        ? []
+        : [
+            {
+              what: "`preview` with a look at the host",
+              ours: times("", refreshingPreview),
+              floors: [previewFloor],
+              note: processorTime({ ours: refreshingPreview, floor: preview.floor }),
+            },
+          ]),
       {
         what: "`refresh`",
         // The design's limit is for this many.

@@ -1,8 +1,8 @@
-/** Floor: the same number of resources with nothing behind them, with the same inputs or with none at all. */
+/** Floor: the same number of resources with the same inputs and nothing behind them. */
 import * as pulumi from "@pulumi/pulumi";
 import { readInput } from "./input.ts";
 
-const { plan, bare } = readInput();
+const { plan } = readInput();
 
 // The SDK takes four stack traces for each property of each resource; a floor does without them.
 Error.stackTraceLimit = 0;
@@ -28,14 +28,8 @@ class BenchCluster extends pulumi.ComponentResource {
     const [, image, seed, , network] = shared;
     const dependsOn = [image, seed, network].filter((resource) => resource !== undefined);
     for (const node of plan.computeNodes) {
-      if (bare) new Empty("Domain", node.name, {}, inCluster);
-      else
-        new Empty(
-          "Domain",
-          node.name,
-          { ...node.domain, disks: [seedDisk(node.seed)] },
-          { ...inCluster, dependsOn },
-        );
+      const inputs = { ...node.domain, disks: [seedDisk(node.seed)] };
+      new Empty("Domain", node.name, inputs, { ...inCluster, dependsOn });
     }
   }
 }

@@ -6,8 +6,6 @@ export interface ProgramInput {
   readonly plan: HpcClusterPlan;
   /** Configuration of the libvirt provider. */
   readonly provider: { uri: string; owner: string; identitySecret: string; refreshBeforeUpdate: boolean };
-  /** Empty resources without inputs. */
-  readonly bare: boolean;
 }
 
 export function readInput(): ProgramInput {
