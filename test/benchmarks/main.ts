@@ -42,12 +42,9 @@ async function main(args: readonly string[]): Promise<void> {
   const kept = await Promise.all(options.page.map(keptResult));
   const sections = kept.filter((section) => section !== undefined);
   const missing = options.page.filter((_, index) => kept[index] === undefined).map((task) => task.id);
-  if (missing.length > 0) tell(`not measured yet: ${missing.join(", ")}`);
-  const text = renderReport({ machine, sections });
+  const text = renderReport({ machine, sections, missing });
   process.stdout.write(text);
-  if (options.write && missing.length === 0) {
-    await writeFile(join(projectRoot(), "docs", "benchmarks.md"), text);
-  }
+  if (options.write) await writeFile(join(projectRoot(), "docs", "benchmarks.md"), text);
 }
 
 catchInterrupts();

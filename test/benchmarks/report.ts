@@ -26,6 +26,8 @@ export interface Measure {
   readonly floors?: readonly Figure[];
   /** Said below the table. */
   readonly note?: string;
+  /** What stands in the way; said below the table where the budget is missed. */
+  readonly obstacle?: string;
 }
 
 /** Measures that belong together, for example those for 1,000 nodes. */
@@ -41,6 +43,8 @@ export interface Report {
   /** Name and value, without names of people, hosts or paths. */
   readonly machine: readonly (readonly [string, string])[];
   readonly sections: readonly Section[];
+  /** Parts of the page without a result. */
+  readonly missing: readonly string[];
 }
 
 /** Ours against the largest floor; undefined where there is no floor. */
@@ -75,11 +79,16 @@ export function renderReport(report: Report): string {
     ...report.machine.map(([name, value]) => `| ${name} | ${cell(value)} |`),
     "",
     ...report.sections.flatMap(renderSection),
+    ...(report.missing.length === 0 ? [] : [`Not measured yet: ${report.missing.join(", ")}.`, ""]),
   ].join("\n");
 }
 
 function renderSection(section: Section): string[] {
-  const notes = section.measures.filter((measure) => measure.note !== undefined);
+  const notes = section.measures.flatMap((measure) => {
+    const obstacle = isMet(measure) === false ? measure.obstacle : undefined;
+    const text = [measure.note, obstacle].filter((part) => part !== undefined).join("; ");
+    return text === "" ? [] : [`- ${measure.what}: ${text}`];
+  });
   return [
     `## ${section.title}`,
     "",
@@ -88,7 +97,7 @@ function renderSection(section: Section): string[] {
     "|-|-|-|-|-|-|",
     ...section.measures.map(renderRow),
     "",
-    ...notes.map((measure) => `- ${measure.what}: ${measure.note}`),
+    ...notes,
     ...(notes.length > 0 ? [""] : []),
     ...circumstancesOf(section),
   ];

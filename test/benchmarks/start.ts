@@ -68,6 +68,7 @@ function section(ours: readonly Start[], floor: readonly Start[], provider: read
         ours: times("", ours),
         floors: [times("program with one empty component", floor)],
         note: `processor time ${cpu(ours)}; with one empty component ${cpu(floor)}`,
+        obstacle: "most of it is Node and Pulumi's SDK, which the empty component needs as well",
       },
       {
         what: "provider, from its launch to the line with its port",

@@ -150,6 +150,7 @@ function section(figures: Figures): Section {
           { label: "libvirt, reading domains and volumes", value: readSeconds, unit: "s" },
         ],
         note: processorTime(refresh),
+        obstacle: "the empty resources show the engine's own share of it",
       },
       state,
       memoryOf("peak memory of the provider in `refresh`", refresh, "provider"),

@@ -13,6 +13,7 @@ const state: Measure = {
   what: "state per machine",
   budget: { amount: 3 },
   ours: { label: "", value: 3.25, unit: "KB" },
+  obstacle: "bytes are large",
 };
 
 describe("figures", () => {
@@ -52,11 +53,12 @@ describe("a budget", () => {
 describe("the page", () => {
   const page = renderReport({
     machine: [["machine", "2 cores | emulation"]],
+    missing: ["up-9"],
     sections: [
       {
         title: "7 nodes",
         text: "Words.",
-        measures: [up, state],
+        measures: [{ ...up, obstacle: "never said" }, state],
         circumstances: { date: "2026-01-02", load: [0.26, 3] },
       },
     ],
@@ -73,6 +75,12 @@ describe("the page", () => {
     expect(page).toContain("Measured on 2026-01-02, load 0.3 before and 3.0 after.");
     expect(page).toContain("| machine | 2 cores \\| emulation |");
     expect(page).toContain("- `up`: processor time: 1 s\n");
+  });
+
+  it("says what stands in the way of a budget that is missed, and what was not measured", () => {
+    expect(page).toContain("- state per machine: bytes are large\n");
+    expect(page).not.toContain("never said");
+    expect(page).toContain("Not measured yet: up-9.\n");
     expect(page.endsWith("\n")).toBe(true);
   });
 
