@@ -53,6 +53,10 @@ export interface DomainFunctions {
   domainUndefine(ref: DomainRef, options?: CallOptions & UndefineOptions): Promise<void>;
   domainSuspend(ref: DomainRef, options?: CallOptions): Promise<void>;
   domainResume(ref: DomainRef, options?: CallOptions): Promise<void>;
+  /** Wakes a guest that has put itself to sleep (state `pmsuspended`). */
+  domainPmWakeup(ref: DomainRef, options?: CallOptions): Promise<void>;
+  /** Whether libvirt keeps the memory of the guest, which goes on from there at its next start. */
+  domainHasManagedSave(ref: DomainRef, options?: CallOptions): Promise<boolean>;
   domainReset(ref: DomainRef, options?: CallOptions): Promise<void>;
   domainGetState(ref: DomainRef, options?: CallOptions): Promise<DomainStateInfo>;
   domainGetInfo(ref: DomainRef, options?: CallOptions): Promise<DomainInfo>;

@@ -103,6 +103,12 @@ export function domainFunctions(caller: Caller): DomainFunctions {
         { domain, source: names.addressSources[source], flags: 0 },
         on("domainInterfaceAddresses", domain, options),
       ),
+    domainHasManagedSave: (domain, options) =>
+      caller.call(
+        procedures.hasManagedSave,
+        { domain, flags: 0 },
+        on("domainHasManagedSave", domain, options),
+      ),
     domainGetDiskErrors: async (domain, options) => {
       const context = on("domainGetDiskErrors", domain, options);
       // Asked for none, the daemon tells how many there may be.
@@ -130,6 +136,7 @@ type Changes = Pick<
   | "domainUndefine"
   | "domainSuspend"
   | "domainResume"
+  | "domainPmWakeup"
   | "domainReset"
   | "domainSetMetadata"
   | "domainSetVcpus"
@@ -179,6 +186,8 @@ function changes(caller: Caller, on: Context): Changes {
       caller.call(procedures.suspend, domain, on("domainSuspend", domain, options)),
     domainResume: (domain, options) =>
       caller.call(procedures.resume, domain, on("domainResume", domain, options)),
+    domainPmWakeup: (domain, options) =>
+      caller.call(procedures.pmWakeup, { domain, flags: 0 }, on("domainPmWakeup", domain, options)),
     domainReset: (domain, options) =>
       caller.call(procedures.reset, { domain, flags: 0 }, on("domainReset", domain, options)),
     domainSetMetadata: async (domain, { uri, key, xml }, options) => {

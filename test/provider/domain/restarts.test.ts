@@ -165,3 +165,36 @@ describe("libvirtd is restarted when it is asked to", () => {
     },
   );
 });
+
+describe("libvirtd is restarted in the middle of a rollout", () => {
+  it("which goes on, one machine at a time", async () => {
+    const names = ["node", "node2"];
+    const inputs = (name: string, memoryMiB: number) =>
+      node({ name, memoryMiB, rolloutGroup: "lab/compute" });
+    const machines = await Promise.all(
+      names.map((name) => new Machine(stack, name).create(inputs(name, 64))),
+    );
+    const events: string[] = [];
+    const unsubscribe = await client.onDomainLifecycle(({ domain: of, event }) => {
+      if (event === "stopped" || event === "started") events.push(`${of.name} ${event}`);
+    });
+    await withRestart(calling(domain.create), () =>
+      Promise.all(machines.map((machine) => machine.update(inputs(machine.name, 80)))),
+    );
+    unsubscribe();
+    // While it was away, nothing was reported: the first machine's end came before, its start after.
+    const [first] = events[0]?.split(" ") ?? [];
+    const second = names.find((name) => name !== first);
+    expect(events).toEqual(
+      [`${first} stopped`, `${first} started`, `${second} stopped`, `${second} started`].filter((event) =>
+        events.includes(event),
+      ),
+    );
+    expect(events).toEqual(expect.arrayContaining([`${first} stopped`, `${second} stopped`]));
+    for (const name of names) {
+      const ref = await client.domainLookupByName(name);
+      const info = ref === undefined ? undefined : await client.domainGetInfo(ref);
+      expect(info).toMatchObject({ state: "running", memoryKiB: 80 * 1024 });
+    }
+  });
+});

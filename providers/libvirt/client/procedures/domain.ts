@@ -57,6 +57,8 @@ export const domain = {
   undefine: change(231, writeWithFlags, nothing),
   suspend: change(34, writeDomain, nothing),
   resume: change(28, writeDomain, nothing),
+  pmWakeup: change(267, writeWithFlags, nothing),
+  hasManagedSave: read(183, writeWithFlags, (reader) => reader.int() !== 0),
   reset: change(245, writeWithFlags, nothing),
   getState: read(212, writeWithFlags, (reader) => ({ state: reader.int(), reason: reader.int() })),
   getInfo: read(16, writeDomain, (reader) => ({

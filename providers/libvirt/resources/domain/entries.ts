@@ -66,24 +66,22 @@ export function reservationOf(
     : { address: attribute(host, "ip"), hostname: attribute(host, "name") };
 }
 
+/** True when the network holds the reservation. Under another host name it is somebody else's. */
+function hasReservation(facts: NetworkFacts, entry: NetworkEntry): boolean {
+  const reservation = reservationOf(facts, entry.mac);
+  return reservation?.address === entry.address && reservation.hostname === entry.hostname;
+}
+
 /** True when the network holds the whole entry. */
 export function hasEntry(facts: NetworkFacts, entry: NetworkEntry): boolean {
-  const reservation = reservationOf(facts, entry.mac);
   const record = recordByAddress(facts.dnsHosts, entry.address);
-  return (
-    reservation?.address === entry.address &&
-    reservation.hostname === entry.hostname &&
-    record?.hostnames.includes(entry.hostname) === true
-  );
+  return hasReservation(facts, entry) && record?.hostnames.includes(entry.hostname) === true;
 }
 
 /** True when the network holds anything of the entry. */
 export function hasPartOf(facts: NetworkFacts, entry: NetworkEntry): boolean {
   const record = recordByAddress(facts.dnsHosts, entry.address);
-  return (
-    reservationOf(facts, entry.mac)?.address === entry.address ||
-    record?.hostnames.includes(entry.hostname) === true
-  );
+  return hasReservation(facts, entry) || record?.hostnames.includes(entry.hostname) === true;
 }
 
 /**
@@ -133,7 +131,7 @@ export function repairs(
 /** What takes an entry out of a network; only what is the entry's own. */
 export function removals(facts: NetworkFacts, entry: NetworkEntry): readonly LiveChange[] {
   const changes: LiveChange[] = [];
-  if (reservationOf(facts, entry.mac)?.address === entry.address) {
+  if (hasReservation(facts, entry)) {
     changes.push({ command: "delete", section: "ip-dhcp-host", xml: reservationXml(entry) });
   }
   const record = recordByAddress(facts.dnsHosts, entry.address);

@@ -185,6 +185,7 @@ async function update(run: Run, request: UpdateRequest): Promise<UpdateResult> {
     request.inputs,
     recordedFacts(request.state, reveal(request.oldInputs)),
   );
+  if (previewed.action === "forbidden") throw new ProviderError(`${previewed.line}.`, "failedPrecondition");
   if (run.call.preview) {
     run.call.logger.info(previewed.line);
     return { outputs: foreseeUpdate(run, request, previewed), refreshBeforeUpdate };

@@ -78,6 +78,7 @@ export function encodeState(
     entriesMissing: facts.entriesMissing || undefined,
     quiesceHook: facts.quiesceHook,
     unmanaged: facts.unmanaged.length === 0 ? undefined : facts.unmanaged,
+    foreignRoot: facts.foreignRoot,
     liveVcpus: facts.live?.vcpus,
     liveMemoryMiB: facts.live?.memoryMiB,
   });

@@ -1,6 +1,12 @@
 import type { PropertyMap } from "../../../../plugin/values.ts";
 import { decodeInputs } from "../../../schema/index.ts";
-import { compact, type Definition, definitionOf, type InterfaceDefinition } from "../definition.ts";
+import {
+  compact,
+  type Definition,
+  definitionOf,
+  type InterfaceDefinition,
+  rootTarget,
+} from "../definition.ts";
 import { entriesOf, hasEntry, reservationOf } from "../entries.ts";
 import type { Facts, LiveSizes } from "../plan/facts.ts";
 import type { DomainState } from "../state.ts";
@@ -46,8 +52,12 @@ export async function observe(
   const interfaces = await Promise.all(
     parsed.definition.interfaces.map((nic) => withReservation(reader, nic, declared)),
   );
+  const foreignRoot = declared?.rootDisk === undefined ? undefined : foreignRootOf(parsed);
+  const { disks } = parsed.definition;
   const definition = compact<Definition>({
     ...parsed.definition,
+    // In the root disk's place it is no disk of its own.
+    disks: foreignRoot === undefined ? disks : disks.filter(({ target }) => target !== rootTarget),
     interfaces,
     autostart: seen.autostart,
     rootDisk: await rootDiskOf(reader, rootVolume, rootDisk, declared),
@@ -65,10 +75,19 @@ export async function observe(
       pending: parsed.mark?.pending,
       quiesceHook: recorded.quiesceHook,
       unmanaged: parsed.unmanaged.map(({ what }) => what),
+      ...(foreignRoot === undefined ? {} : { foreignRoot }),
       live: liveFacts(definition, seen),
     },
     inputs: withPower(toInputs(definition, inputs), running, inputs),
   };
+}
+
+/** What is in the place of the root overlay that the mark lists: a volume, or a file in no pool. */
+function foreignRootOf(parsed: ParsedDomain): string | undefined {
+  if (parsed.rootVolume !== undefined) return undefined;
+  const volume = parsed.definition.disks.find(({ target }) => target === rootTarget);
+  if (volume !== undefined) return `${volume.pool}/${volume.volume}`;
+  return parsed.unmanaged.find(({ what }) => what.startsWith(`disk ${rootTarget} `))?.what;
 }
 
 /** The declared power state where the host agrees, else the host's. */

@@ -9,7 +9,7 @@ import { deleteOverlay } from "../host/overlay.ts";
 import { freshReader } from "../host/reader.ts";
 import type { DomainMark } from "../mark.ts";
 import { recordedFacts } from "../plan/facts.ts";
-import { deleteLine } from "../plan/line.ts";
+import { deleteLine, foreignReason } from "../plan/line.ts";
 import type { Run } from "../run.ts";
 import { type DomainState, decodeState } from "../state.ts";
 import { undefineDomain } from "./define.ts";
@@ -33,6 +33,12 @@ export async function deleteDomain(run: Run, raw: PropertyMap, oldInputs: Proper
       `the domain "${run.name}" was made anew by a later run and is left alone; what this state describes is gone`,
     );
     return;
+  }
+  for (const reason of foreignReason(seen.ref.name, observation.facts)) {
+    throw new ProviderError(
+      `${seen.ref.name} is not removed: ${reason}. Then run it again.`,
+      "failedPrecondition",
+    );
   }
   const inputs = decodeInputs("Domain", oldInputs);
   await stopGuest(run, seen.ref, {

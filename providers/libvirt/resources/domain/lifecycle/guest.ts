@@ -65,9 +65,12 @@ export async function ioError(run: Run, ref: DomainRef): Promise<ProviderError> 
 
 const resumeMilliseconds = 2000;
 
-/** Lets a paused guest go on. @throws ProviderError where it pauses again for its disk. */
+/** Lets a paused guest go on, and wakes one that sleeps. @throws ProviderError where it pauses again for its disk. */
 export async function resumeGuest(run: Run, ref: DomainRef): Promise<void> {
-  await run.provider.client.domainResume(ref, withSignal(run));
+  const { client } = run.provider;
+  const { state } = await client.domainGetState(ref, withSignal(run));
+  if (state === "pmsuspended") await client.domainPmWakeup(ref, withSignal(run));
+  else await client.domainResume(ref, withSignal(run));
   const clock = await eventClock(run.provider, ref.uuid, run.clock);
   const end = clock.now() + resumeMilliseconds;
   while (clock.now() < end) {

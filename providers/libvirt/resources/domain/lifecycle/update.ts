@@ -35,6 +35,7 @@ export interface Change {
 export async function updateDomain(run: Run, change: Change, seen: Observation): Promise<Outcome> {
   const { plan } = change;
   const mark = markOf(run, change, seen);
+  await refuseSaved(run, change, seen);
   switch (plan.action) {
     case "nothing":
     case "record":
@@ -67,6 +68,19 @@ export async function updateDomain(run: Run, change: Change, seen: Observation):
     default:
       return unreachable(plan.action);
   }
+}
+
+/** libvirt starts a saved guest as it was, with its old definition and disks: it would not notice the change. */
+async function refuseSaved(run: Run, change: Change, seen: Observation): Promise<void> {
+  const { defines, newRootDisk } = change.plan;
+  if (seen.seen.liveXml !== undefined || !(defines || newRootDisk)) return;
+  if (!(await run.provider.client.domainHasManagedSave(seen.seen.ref, withSignal(run)))) return;
+  throw new ProviderError(
+    `${run.name} is saved with its memory and would go on as it was, without the change. Nothing was changed. ` +
+      `Start it with "virsh start ${run.name}" and run the update again; or, if what is in its memory is not needed, ` +
+      `use "virsh managedsave-remove ${run.name}" first.`,
+    "failedPrecondition",
+  );
 }
 
 function unreachable(action: never): never {

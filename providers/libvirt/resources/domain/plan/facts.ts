@@ -25,6 +25,8 @@ export interface Facts {
   readonly quiesceHook: boolean | undefined;
   /** What a new definition would drop. */
   readonly unmanaged: readonly string[];
+  /** What the machine has in the place of its own root overlay, for example the file of a snapshot. */
+  readonly foreignRoot?: string | undefined;
   /** Sizes of the running guest, where they are not those of its definition. */
   readonly live?: LiveSizes;
 }
@@ -42,6 +44,7 @@ export function recordedFacts(state: PropertyMap, oldInputs: PropertyMap): Facts
     pending: state.pending === "boot" || state.pending === "ready" ? state.pending : undefined,
     quiesceHook: typeof state.quiesceHook === "boolean" ? state.quiesceHook : undefined,
     unmanaged: unmanaged.filter((item) => typeof item === "string"),
+    ...(typeof state.foreignRoot === "string" ? { foreignRoot: state.foreignRoot } : {}),
     live: {
       ...(typeof state.liveVcpus === "number" ? { vcpus: state.liveVcpus } : {}),
       ...(typeof state.liveMemoryMiB === "number" ? { memoryMiB: state.liveMemoryMiB } : {}),

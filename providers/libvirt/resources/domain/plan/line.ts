@@ -27,7 +27,7 @@ export function describePlan(
   if (facts.entriesMissing) described.push("reservation and DNS entry made again");
   const list = described.join(", ");
   const details = list === "" ? "" : ` (${list})`;
-  const parts = [`${name}: ${verb(plan, details, facts)}`];
+  const parts = [`${name}: ${verb(plan, details, facts, name)}`];
   // A replaced machine is removed as it was declared.
   if (plan.stops) parts.push(quiesceText(plan.action === "replace" ? olds : news, facts));
   if (plan.newRootDisk && plan.action === "rebuild" && !facts.rootDiskMissing) {
@@ -52,7 +52,7 @@ export function deleteLine(olds: PropertyMap, facts: Facts): string {
 
 const machineName = (name: PropertyValue | undefined) => (typeof name === "string" ? name : "machine");
 
-function verb(plan: Omit<DomainPlan, "line">, details: string, facts: Facts): string {
+function verb(plan: Omit<DomainPlan, "line">, details: string, facts: Facts, name: string): string {
   const thenStart = plan.starts ? ", then start" : "";
   switch (plan.action) {
     case "nothing":
@@ -82,7 +82,7 @@ function verb(plan: Omit<DomainPlan, "line">, details: string, facts: Facts): st
     case "replace":
       return `replace${details}: deleted first, then made anew`;
     case "forbidden":
-      return `refused${details}: ${reasons(plan.changes)}`;
+      return `refused${details}: ${[...reasons(plan.changes), ...foreignReason(name, facts)].join("; ")}`;
     default:
       return unreachable(plan.action);
   }
@@ -92,10 +92,17 @@ function unreachable(action: never): never {
   throw new Error(`no text for ${String(action)}`);
 }
 
-function reasons(changes: readonly Change[]): string {
-  return changes
-    .flatMap((change) => (change.effect === "forbidden" ? [change.because ?? ""] : []))
-    .join("; ");
+function reasons(changes: readonly Change[]): string[] {
+  return changes.flatMap((change) => (change.effect === "forbidden" ? [change.because ?? ""] : []));
+}
+
+/** Why a machine with another root disk than its own is not changed, and the way out; empty for other machines. */
+export function foreignReason(name: string, facts: Pick<Facts, "foreignRoot">): string[] {
+  if (facts.foreignRoot === undefined) return [];
+  return [
+    `its root disk is ${facts.foreignRoot}, not the one that was made for it, and what was written since would be lost; ` +
+      `if that is a snapshot, merge it first ("virsh blockcommit ${name} vda --active --shallow --pivot")`,
+  ];
 }
 
 /** How the machine is emptied before it stops. */

@@ -81,7 +81,7 @@ export function planDomain(recorded: PropertyMap, news: PropertyMap, facts: Fact
   // The envelopes of secrets are needed only here: where one is among the inputs, no value is shown.
   const changes = declaredChanges(olds, news);
   const plain = { olds: reveal(olds), news: reveal(news) };
-  const shape = decide(changes, plain.news, facts);
+  const shape = withOwnRoot(decide(changes, plain.news, facts), facts);
   const hidden = containsSecret(olds) || containsSecret(news);
   return { ...shape, changes, line: describePlan({ ...shape, changes }, plain, facts, hidden) };
 }
@@ -178,6 +178,12 @@ const shape = (action: Action, over: Partial<Omit<Shape, "action">> = {}): Shape
   starts: false,
   ...over,
 });
+
+/** A machine whose root disk is not its own would lose what is on that disk. */
+function withOwnRoot(decided: Shape, facts: Facts): Shape {
+  const touched = decided.defines || decided.newRootDisk || decided.action === "replace";
+  return facts.foreignRoot !== undefined && touched ? shape("forbidden") : decided;
+}
 
 function decide(changes: readonly Change[], news: PropertyMap, facts: Facts): Shape {
   const effect: Effect = worstEffect(changes);
