@@ -41,8 +41,6 @@ export default defineConfig({
       level("engine", {
         timeoutSeconds: 900,
         serial: true,
-        // They kill processes at moments that a busy machine can miss.
-        retry: 1,
         globalSetup: setUp("plugins", "hypervisor", "engine"),
       }),
       level("e2e", {
