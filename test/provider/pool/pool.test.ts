@@ -153,6 +153,22 @@ describe("a pool", () => {
     }
   });
 
+  it("whose name has another directory now is gone, and neither that nor its own directory is touched", async () => {
+    const pool = await run.create("Pool", "pool", { name: "pool", path });
+    writeFileSync(join(path, "data"), "of a machine");
+    await clearHost(host.qemuUri, "pool");
+    const other = await libvirt.storagePoolDefineXml(
+      `<pool type="dir"><name>pool</name><target><path>${path}-by-hand</path></target></pool>`,
+    );
+    expect(await run.read(pool)).toBeUndefined();
+    const refused = await wireError(run.create("Pool", "pool", pool.inputs));
+    expect(refused.message).toContain('a storage pool "pool" exists already');
+    expect((await libvirt.storagePoolLookupByName("pool"))?.uuid).toBe(other.uuid);
+    await run.delete(pool);
+    expect((await libvirt.storagePoolLookupByName("pool"))?.uuid).toBe(other.uuid);
+    expect(readdirSync(path)).toEqual(["data"]);
+  });
+
   it("replaces for its name and path, before anything else is made", async () => {
     const pool = await run.create("Pool", "pool", { name: "pool", path });
     const news = { name: "pool2", path: `${path}x` };
