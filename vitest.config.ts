@@ -30,7 +30,7 @@ const level = (name: string, { globalSetup, retry = 0, serial, timeoutSeconds }:
 export default defineConfig({
   test: {
     projects: [
-      level("unit", { timeoutSeconds: 30, serial: false, globalSetup: setUp("sdks") }),
+      level("unit", { timeoutSeconds: 120, serial: false, globalSetup: setUp("sdks") }),
       level("component", { timeoutSeconds: 60, serial: false, globalSetup: setUp("sdks") }),
       level("provider", {
         timeoutSeconds: 120,

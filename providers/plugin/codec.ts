@@ -179,7 +179,7 @@ function decodeResource(object: PropertyMap, path: string): ResourceReference {
 
 /**
  * Encodes an object for the engine. Properties that are `undefined` are left out.
- * @throws {CodecError} when nesting is too deep.
+ * @throws {CodecError} when nesting is too deep, and for a key `__proto__`.
  */
 export function encodeProperties(object: PropertyMap): structPb.Struct {
   return encodeObject(object, "", 0);
@@ -189,6 +189,8 @@ function encodeObject(object: PropertyMap, path: string, depth: number): structP
   const struct = new structPb.Struct();
   const fields = struct.getFieldsMap();
   for (const [key, value] of Object.entries(object)) {
+    // The maps of the protocol's library lose it without a word.
+    if (key === "__proto__") throw new CodecError(path, 'a key "__proto__" cannot be sent; rename it');
     if (value !== undefined) {
       fields.set(wellFormed(key), encodeValue(value, childPath(path, key), depth + 1));
     }
