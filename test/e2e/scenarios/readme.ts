@@ -64,10 +64,10 @@ export const README_STEPS: Readonly<Record<string, Step>> = {
   },
 };
 
-/** The command for this lab, whose first user may not use sudo. */
+/** The command for this lab, whose first user is no administrator: he may not use sudo, nor log in to a node. */
 function adapted(command: string, { cluster, job }: Scene): string {
   const here = command.replaceAll("dev-", `${cluster.lab.name}-`).replace("JOB", job);
-  return here.includes(" sudo ") ? here.replace(" -- ", ` -- --user ${ADMINISTRATOR} `) : here;
+  return / sudo | --node /.test(here) ? here.replace(" -- ", ` -- --user ${ADMINISTRATOR} `) : here;
 }
 
 /** One test per command that README.md has and this file runs, in the order of the page. */
