@@ -89,16 +89,20 @@ async function main(args: readonly string[]): Promise<number> {
       const { stack, yes = false, keepProtected = false } = options;
       code = await down(createContext(stack), { yes, keepProtected });
     });
-  command("test", "formatter, linter, types and all tests that boot no machine", " [files...]")
-    .argument("[files...]", "only tests whose path contains one of these")
-    .action(async (files: string[]) => {
-      code = await test(files);
-    });
-  command("test:e2e", "tests that boot machines", " [files...]")
-    .argument("[files...]", "only tests whose path contains one of these")
-    .action(async (files: string[]) => {
-      code = await testMachines(files);
-    });
+  const tests = (name: string, description: string): Command =>
+    command(name, description, " [files...]")
+      .argument("[files...]", "only tests whose path contains one of these")
+      .option("-t, --name <pattern>", "only tests whose name, or whose group's name, matches");
+  tests("test", "formatter, linter, types and all tests that boot no machine").action(
+    async (files: string[], options: { name?: string }) => {
+      code = await test({ files, ...options });
+    },
+  );
+  tests("test:e2e", "tests that boot machines").action(
+    async (files: string[], options: { name?: string }) => {
+      code = await testMachines({ files, ...options });
+    },
+  );
   command("bench", "measure and write docs/benchmarks.md", " [arguments...]")
     .argument("[arguments...]", "handed to the benchmarks, options too")
     .allowUnknownOption()

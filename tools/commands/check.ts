@@ -13,6 +13,14 @@ export interface Tally {
   failed: number;
 }
 
+/** Which tests run; without a choice all. */
+export interface Selection {
+  /** Parts of paths. */
+  readonly files: readonly string[];
+  /** Regular expression for names, of groups and of tests. */
+  readonly name?: string;
+}
+
 const HEARTBEAT_MS = 30_000;
 
 /** Reads vitest's JSON report. A file that could not be loaded counts as one failure. */
@@ -39,11 +47,11 @@ const failedAssertion = (result: unknown): boolean =>
 export const closingLine = (tally: Tally): string => `${tally.passed} passed, ${tally.failed} failed`;
 
 /** `npm test`: formatter and linter, types, and every level of tests but the machines. */
-export async function test(files: readonly string[]): Promise<number> {
+export async function test(selection: Selection): Promise<number> {
   const projects = ["unit", "component", "provider", "engine"];
   const report = consoleReporter();
   const tally = { passed: 0, failed: 0 };
-  if (files.length === 0) {
+  if (selection.files.length === 0 && selection.name === undefined) {
     for (const check of [
       { label: "Formatter and linter", program: "biome", args: ["check", "."] },
       { label: "Types", program: "tsc", args: ["--noEmit"] },
@@ -53,7 +61,7 @@ export async function test(files: readonly string[]): Promise<number> {
       else tally.failed += 1;
     }
   }
-  const tests = await runVitest(projects, files);
+  const tests = await runVitest(projects, selection);
   tally.passed += tests.passed;
   tally.failed += tests.failed;
   report.line(closingLine(tally));
@@ -61,8 +69,8 @@ export async function test(files: readonly string[]): Promise<number> {
 }
 
 /** `npm run test:e2e`: machines are booted. */
-export async function testMachines(files: readonly string[]): Promise<number> {
-  const tally = await runVitest(["e2e"], files);
+export async function testMachines(selection: Selection): Promise<number> {
+  const tally = await runVitest(["e2e"], selection);
   consoleReporter().line(closingLine(tally));
   return tally.failed === 0 ? 0 : 1;
 }
@@ -81,7 +89,7 @@ async function staticCheck(check: { label: string; program: string; args: string
   return passed;
 }
 
-async function runVitest(projects: readonly string[], files: readonly string[]): Promise<Tally> {
+async function runVitest(projects: readonly string[], { files, name }: Selection): Promise<Tally> {
   const folder = mkdtempSync(join(tmpdir(), "hyperlab-tests-"));
   const json = join(folder, "report.json");
   const args = [
@@ -91,6 +99,7 @@ async function runVitest(projects: readonly string[], files: readonly string[]):
     "--reporter=json",
     `--outputFile.json=${json}`,
     "--passWithNoTests",
+    ...(name === undefined ? [] : ["--testNamePattern", name]),
     ...files,
   ];
   try {
