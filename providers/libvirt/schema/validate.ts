@@ -110,26 +110,26 @@ function checkItems(
 }
 
 function scalarProblem(spec: FieldSpec, value: PropertyValue, secret: boolean): string | undefined {
-  const quoted = secret ? "the value" : JSON.stringify(value);
-  const example = spec.example === undefined ? "" : `, for example ${JSON.stringify(spec.example)}`;
+  const quoted = () => (secret ? "the value" : JSON.stringify(value));
+  const example = () => (spec.example === undefined ? "" : `, for example ${JSON.stringify(spec.example)}`);
   if (spec.type === "boolean")
-    return typeof value === "boolean" ? undefined : `${quoted} must be true or false`;
+    return typeof value === "boolean" ? undefined : `${quoted()} must be true or false`;
   if (spec.type === "integer") {
     if (typeof value !== "number" || !Number.isSafeInteger(value)) {
-      return `${quoted} must be a whole number${spec.unit === undefined ? "" : ` of ${spec.unit}`}${example}`;
+      return `${quoted()} must be a whole number${spec.unit === undefined ? "" : ` of ${spec.unit}`}${example()}`;
     }
     if (spec.minimum !== undefined && value < spec.minimum)
-      return `${quoted} must be at least ${spec.minimum}`;
+      return `${quoted()} must be at least ${spec.minimum}`;
     if (spec.maximum !== undefined && value > spec.maximum)
-      return `${quoted} must be at most ${spec.maximum}`;
+      return `${quoted()} must be at most ${spec.maximum}`;
     return undefined;
   }
-  if (typeof value !== "string") return `${quoted} must be text${example}`;
+  if (typeof value !== "string") return `${quoted()} must be text${example()}`;
   if (spec.values !== undefined && !Object.hasOwn(spec.values, value)) {
-    return `${quoted} is not allowed; allowed are ${Object.keys(spec.values).join(", ")}`;
+    return `${quoted()} is not allowed; allowed are ${Object.keys(spec.values).join(", ")}`;
   }
   if (spec.pattern !== undefined && !new RegExp(spec.pattern).test(value)) {
-    return `${quoted} does not have the form ${spec.pattern}${example}`;
+    return `${quoted()} does not have the form ${spec.pattern}${example()}`;
   }
   // libvirt's XML cannot carry control characters; file contents are not sent as XML.
   return /[^\P{Cc}\t\n\r]/u.test(value) ? "holds control characters" : undefined;
