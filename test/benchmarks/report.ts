@@ -85,8 +85,8 @@ export function renderReport(report: Report): string {
 
 function renderSection(section: Section): string[] {
   const notes = section.measures.flatMap((measure) => {
-    const obstacle = isMet(measure) === false ? measure.obstacle : undefined;
-    const text = [measure.note, obstacle].filter((part) => part !== undefined).join("; ");
+    const why = isMet(measure) === false ? [measure.obstacle, floorsMiss(measure)] : [];
+    const text = [measure.note, ...why].filter((part) => part !== undefined).join("; ");
     return text === "" ? [] : [`- ${measure.what}: ${text}`];
   });
   return [
@@ -101,6 +101,13 @@ function renderSection(section: Section): string[] {
     ...(notes.length > 0 ? [""] : []),
     ...circumstancesOf(section),
   ];
+}
+
+/** Says so where nobody could meet an amount on this machine. */
+function floorsMiss({ budget, floors = [] }: Measure): string | undefined {
+  if (budget === undefined || !("amount" in budget)) return undefined;
+  const missed = floors.some((floor) => floor.value > budget.amount);
+  return missed ? "here and now a floor alone misses the budget" : undefined;
 }
 
 function circumstancesOf({ circumstances }: Section): string[] {

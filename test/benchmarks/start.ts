@@ -75,6 +75,7 @@ function section(ours: readonly Start[], floor: readonly Start[], provider: read
         budget: { amount: 0.2 },
         ours: times("", provider),
         note: `processor time ${cpu(provider)}`,
+        obstacle: "what is not processor time is other work of the machine",
       },
       {
         what: "provider, peak memory at its start",

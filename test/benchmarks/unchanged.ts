@@ -61,7 +61,7 @@ async function measure(conditions: Conditions, host: BenchHost, stacks: Stacks):
   };
 }
 
-/** libvirt writes its whole definition of the network for each reservation: for 4,000 machines that takes half an hour. */
+/** libvirt writes the whole definition of the network for each reservation: the time grows with the square. */
 const hasAddresses = ({ nodes }: { readonly nodes: number }) => nodes < largeCluster;
 
 /**
@@ -134,6 +134,8 @@ function section(figures: Figures): Section {
         ours: times("", preview.ours),
         floors: [previewFloor],
         note: processorTime(preview),
+        obstacle:
+          "the SDK keeps promises for each output of a machine, of which empty resources have none, and the provider checks each input",
       },
       ...(refreshingPreview.length === 0
         ? []
@@ -155,7 +157,7 @@ function section(figures: Figures): Section {
           { label: "libvirt, reading domains and volumes", value: readSeconds, unit: "s" },
         ],
         note: processorTime(refresh),
-        obstacle: "the empty resources show the engine's own share of it",
+        obstacle: "beside the engine's own time it is the provider reading and comparing each definition",
       },
       state,
       memoryOf("peak memory of the provider in `refresh`", refresh, "provider"),

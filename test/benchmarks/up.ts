@@ -48,6 +48,7 @@ export function measureUp(conditions: UpConditions): Promise<Section> {
             { label: "libvirt, checked definitions and overlays", value: libvirt, unit: "s" },
           ],
           note: processorTime(compared),
+          obstacle: `the machines need the work of both floors, which share the cores: together they take ${(floorUp.seconds + libvirt).toFixed(1)} s`,
         },
         memoryOf("peak memory of the provider in `up`", compared, "provider"),
         memoryOf("peak memory of the program in `up`", compared, "program"),

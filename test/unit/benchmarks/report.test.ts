@@ -16,6 +16,13 @@ const state: Measure = {
   obstacle: "bytes are large",
 };
 
+const refresh: Measure = {
+  what: "`refresh`",
+  budget: { amount: 3 },
+  ours: figureOf("", "s", [5]),
+  floors: [figureOf("engine", "s", [4])],
+};
+
 describe("figures", () => {
   it("are the median with smallest and largest run", () => {
     expect(figureOf("x", "s", [5, 1, 3])).toEqual({ label: "x", unit: "s", value: 3, range: [1, 5] });
@@ -58,7 +65,7 @@ describe("the page", () => {
       {
         title: "7 nodes",
         text: "Words.",
-        measures: [{ ...up, obstacle: "never said" }, state],
+        measures: [{ ...up, obstacle: "never said" }, state, refresh],
         circumstances: { date: "2026-01-02", load: [0.26, 3] },
       },
     ],
@@ -79,6 +86,7 @@ describe("the page", () => {
 
   it("says what stands in the way of a budget that is missed, and what was not measured", () => {
     expect(page).toContain("- state per machine: bytes are large\n");
+    expect(page).toContain("- `refresh`: here and now a floor alone misses the budget\n");
     expect(page).not.toContain("never said");
     expect(page).toContain("Not measured yet: up-9.\n");
     expect(page.endsWith("\n")).toBe(true);
