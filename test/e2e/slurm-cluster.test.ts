@@ -10,7 +10,7 @@ import { hypervisor } from "./support/hypervisor.ts";
 
 /**
  * Scenarios on one cluster, in the order of a cluster's life. With HYPERLAB_E2E_FOLDER set to a folder, the cluster stays
- * there, and one scenario can be run against it: `npm run test:e2e -- -t "shut down by hand"`.
+ * there, and one scenario can be run against it: `npm run test:e2e -- slurm-cluster --name "shut down by hand"`.
  */
 const cluster = new ClusterUnderTest();
 const { administrator, lab, second, slurm } = cluster;
