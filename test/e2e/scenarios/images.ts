@@ -39,7 +39,7 @@ export function images(cluster: ClusterUnderTest): void {
     it("that does not boot costs one node, which boots its old disk again", async () => {
       const file = join(lab.folder, "blank.qcow2");
       await must("qemu-img", ["create", "-q", "-f", "qcow2", file, "4G"]);
-      lab.declare({ ...cluster.base, nodeImage: file, readyMinutes: 4 });
+      lab.declare({ ...cluster.base, nodeImage: file, readyMinutes: 3 });
       const before = await cluster.machines();
       expect(await cluster.announced()).toEqual({ [first]: "rebuild", [second]: "rebuild" });
       const said = await lab.upFails();

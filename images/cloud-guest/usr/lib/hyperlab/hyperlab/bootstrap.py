@@ -76,7 +76,8 @@ def make_accounts():
 
 def install_packages(names):
     """Packages from the guest's mirror; the configuration that is there already stays."""
-    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+    # Offline: systemd does not read its units again for each package, which takes seconds on an emulated machine.
+    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive", "SYSTEMD_OFFLINE": "1"}
     # An earlier attempt may have been cut off.
     run(["dpkg", "--configure", "-a", "--force-confold"], timeout=3600, env=environment)
     update = ["apt-get", *APT_OPTIONS, "update"]
