@@ -119,15 +119,6 @@ describe("the image", () => {
 
 describe("a first boot", () => {
   let machine: GuestVm;
-  const ready = async (): Promise<void> => {
-    for (let slices = 0; slices < 60; slices++) {
-      const answer = await machine.run("/usr/lib/hyperlab/ready", ["--slice-seconds", "10"]);
-      if (answer.code === 0) return;
-      expect(answer.code, answer.stderr).toBe(75);
-      expect(answer.stdout.trim()).not.toBe("");
-    }
-    throw new Error("the machine is not ready after ten minutes");
-  };
 
   beforeAll(async () => {
     machine = new GuestVm({
@@ -166,7 +157,7 @@ describe("a first boot", () => {
     expect(offered).toBe(host.publicKey.split(" ").slice(0, 2).join(" "));
   });
 
-  it("becomes ready", ready);
+  it("becomes ready", () => machine.awaitReady());
 
   it("has a root file system that fills its disk, and nothing failed", async () => {
     expect(Number(await machine.shell("df --output=size -BM / | tail -1 | tr -dc 0-9"))).toBeGreaterThan(
@@ -241,7 +232,7 @@ describe("a first boot", () => {
     expect(await machine.shell("id -u ada; stat -c %a:%U /home/ada")).toBe("2000\n700:ada");
     expect(await machine.shell("grep -c StoragePass=Test- /etc/slurm/slurmdbd.conf")).toBe("1");
     expect(await machine.shell("exportfs -s")).toContain("/srv/hyperlab/home");
-    await ready();
+    await machine.awaitReady();
   });
 
   it("refuses a configuration that SLURM does not read, and keeps the old one", async () => {
@@ -264,7 +255,7 @@ describe("a first boot", () => {
     await machine.awaitOff(300);
     await machine.start();
     await machine.awaitAgent(600);
-    await ready();
+    await machine.awaitReady();
     expect(await machine.shell("scontrol ping")).toContain("is UP");
     expect(await machine.shell("systemctl is-active slurmdbd mariadb nfs-server ssh")).toBe(
       "active\nactive\nactive\nactive",

@@ -99,7 +99,7 @@ describe("a cloud image without anything of hyperlab becomes a controller at its
       machineId: "0123456789abcdef0123456789abcdef",
     });
     expect(await machine.run("/usr/lib/hyperlab/identity", [], identity)).toMatchObject({ code: 0 });
-    await ready();
+    await machine.awaitReady();
     expect(mirror.served).toBeGreaterThan(20);
     expect(await machine.shell("dpkg-query -s slurmctld tree | grep -E '^(Version|Status):'")).toMatch(
       /^Status: install ok installed\nVersion: 24\.11\..*\nStatus: install ok installed\n/,
@@ -149,16 +149,6 @@ describe("a cloud image without anything of hyperlab becomes a controller at its
     expect(await machine.shell("sinfo -h -N -o '%N %P'")).toBe("own-compute-01 main*");
     expect(await machine.shell("sacctmgr -nP list user format=user | sort")).toContain("ada");
     expect(await machine.shell("id -u ada; stat -c %a:%U /home/ada")).toBe("2000\n700:ada");
-    await ready();
+    await machine.awaitReady();
   });
-
-  async function ready(): Promise<void> {
-    for (let slices = 0; slices < 60; slices++) {
-      const answer = await machine.run("/usr/lib/hyperlab/ready", ["--slice-seconds", "10"]);
-      if (answer.code === 0) return;
-      expect(answer.code, answer.stderr).toBe(75);
-      expect(answer.stdout.trim()).not.toBe("");
-    }
-    throw new Error("the machine is not ready after ten minutes");
-  }
 });

@@ -148,6 +148,18 @@ export class GuestVm {
     }
   }
 
+  /** Asks the guest's `ready` until it is; every answer before says what is missing. */
+  async awaitReady(): Promise<void> {
+    for (let slices = 0; slices < 60; slices++) {
+      const answer = await this.run("/usr/lib/hyperlab/ready", ["--slice-seconds", "10"]);
+      if (answer.code === 0) return;
+      if (answer.code !== 75 || answer.stdout.trim() === "") {
+        throw new Error(`ready ended with ${answer.code}: ${answer.stdout}${answer.stderr}`);
+      }
+    }
+    throw new Error("the machine is not ready after ten minutes");
+  }
+
   /** Presses the power button. */
   async powerButton(): Promise<void> {
     const socket = await connect(this.#path("qmp"));
