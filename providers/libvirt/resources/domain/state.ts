@@ -33,6 +33,13 @@ export function decodeState(state: PropertyMap): DomainState {
   };
 }
 
+/** What is recorded of the first boot of a root disk: nothing where that is another disk than the recorded one. */
+export function measuredOn(state: DomainState, rootVolume: VolumePlace | undefined): number {
+  const recorded = state.rootVolume;
+  const same = recorded?.pool === rootVolume?.pool && recorded?.volume === rootVolume?.volume;
+  return same ? state.bootSeconds : 0;
+}
+
 /** `POOL/VOLUME`; neither name holds a slash. */
 export function parsePlace(text: string): VolumePlace | undefined {
   const slash = text.indexOf("/");

@@ -7,7 +7,7 @@ import { type Observation, observe } from "../host/observe.ts";
 import { cachedReader, type HostReader } from "../host/reader.ts";
 import { type Facts, recordedFacts } from "../plan/facts.ts";
 import type { Run } from "../run.ts";
-import { type DomainState, decodeState, encodeState, healthyFacts } from "../state.ts";
+import { type DomainState, decodeState, encodeState, healthyFacts, measuredOn } from "../state.ts";
 import { DomainXmlError, parseDomain } from "../xml/parse.ts";
 
 const uuidPattern = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
@@ -24,10 +24,12 @@ export async function readDomain(run: Run, request: ReadRequest): Promise<ReadRe
     inputs: request.inputs,
     quiesceHook: recordedFacts(request.state, request.inputs).quiesceHook,
   });
+  const rootVolume = state.imported ? undefined : observation.rootVolume;
   return result(run, observation, {
     ...state,
     generation: observation.parsed.mark?.generation ?? state.generation,
-    rootVolume: state.imported ? undefined : observation.rootVolume,
+    rootVolume,
+    bootSeconds: measuredOn(state, rootVolume),
   });
 }
 

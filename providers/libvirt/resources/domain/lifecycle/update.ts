@@ -11,7 +11,7 @@ import { createOverlay, growOverlay, overlayName, requireImage } from "../host/o
 import type { DomainMark } from "../mark.ts";
 import type { DomainPlan } from "../plan/plan.ts";
 import { type Run, withSignal } from "../run.ts";
-import { type DomainState, healthyFacts } from "../state.ts";
+import { type DomainState, healthyFacts, measuredOn } from "../state.ts";
 import { type Booted, boot, startGuest } from "./boot.ts";
 import { bringUp } from "./create.ts";
 import { defineDomain, defineXml, newMark, setAutostart, writeMark } from "./define.ts";
@@ -103,7 +103,7 @@ function outcome(change: Change, mark: DomainMark, seen: Observation, booted?: B
       ...change.state,
       generation: mark.generation,
       rootVolume: seen.rootVolume,
-      bootSeconds: booted?.seconds ?? change.state.bootSeconds,
+      bootSeconds: booted?.seconds ?? measuredOn(change.state, seen.rootVolume),
     },
     facts: {
       ...healthyFacts(change.inputs, booted?.quiesceHook ?? seen.facts.quiesceHook),
