@@ -7,19 +7,16 @@ interface Level {
   timeoutSeconds: number;
   /** Files one after the other: they share the machine's libvirt. */
   serial: boolean;
-  /** Tries after a failure; a test that needed one is marked in the report. */
-  retry?: number;
   /** What is obtained before the first test; quick where it is there. */
   globalSetup: string[];
 }
 
-const level = (name: string, { globalSetup, retry = 0, serial, timeoutSeconds }: Level) => ({
+const level = (name: string, { globalSetup, serial, timeoutSeconds }: Level) => ({
   test: {
     name,
     include: [`test/${name}/**/*.test.ts`],
     testTimeout: timeoutSeconds * 1000,
     hookTimeout: timeoutSeconds * 1000,
-    retry,
     fileParallelism: !serial,
     sequence: { groupOrder: serial ? 1 : 0 },
     globalSetup,
@@ -35,7 +32,6 @@ export default defineConfig({
       level("provider", {
         timeoutSeconds: 120,
         serial: true,
-        retry: 1,
         globalSetup: setUp("sdks", "hypervisor"),
       }),
       level("engine", {
