@@ -93,11 +93,20 @@ export class Gate {
     return this.#closed;
   }
 
-  /** Lets everything pass again. What waited for a side that has gone is lost. */
+  /** Lets everything pass again. */
   open(): void {
     this.#moment = undefined;
     this.#closed = false;
     for (const passage of this.#passages) passage.flush();
+  }
+
+  /**
+   * Cuts the connections that there are, so that nothing happens of what waited, and lets new ones pass. For clients that
+   * were killed: a passage that is held reads nothing, so it does not see that its client has gone.
+   */
+  openForOthers(): void {
+    for (const passage of this.#passages) passage.cut();
+    this.open();
   }
 
   /** Cuts all connections and removes the socket. */

@@ -81,7 +81,7 @@ function comparable(inventory: Inventory): unknown {
 async function killAt(stack: Stack, what: string, moment: Moment): Promise<void> {
   lab.gate.closeAt(moment);
   await stack.killDuringUp(what, () => lab.gate.closed, "killed");
-  lab.gate.open();
+  lab.gate.openForOthers();
 }
 
 const machineOf = () => lab.libvirt.domainLookupByName("lab-machine");
