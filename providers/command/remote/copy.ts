@@ -135,7 +135,12 @@ async function makeDirectories(files: RemoteFiles, path: string): Promise<void> 
     throw new ProviderError(`${path} exists on the remote host and is not a directory`, "failedPrecondition");
   }
   await makeDirectories(files, posix.dirname(path));
-  await files.makeDirectory(path);
+  try {
+    await files.makeDirectory(path);
+  } catch (error) {
+    // Another copy of the same update may have made it since; sftp has no code of its own for that.
+    if ((await files.kind(path)) !== "directory") throw error;
+  }
 }
 
 async function copyFile(

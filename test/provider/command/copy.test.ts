@@ -117,6 +117,14 @@ describe("a directory", () => {
     expect(readFileSync(at("there/source/deep/b.txt"), "utf8")).toBe("b");
   });
 
+  test("that several copies need at the same time is made by one of them", async () => {
+    const creates = Array.from({ length: 12 }, (_, index) =>
+      copies.create(inputs(fileAsset("source/a.txt"), `shared/by/all/${index}.txt`)),
+    );
+    await Promise.all(creates);
+    expect(tree("shared/by/all")).toHaveLength(12);
+  });
+
   test("does not replace a file", async () => {
     const error = await wireError(copies.create(inputs(fileArchive("source"), "file")));
     expect(error.message).toMatch(/file exists on the remote host and is not a directory/);
