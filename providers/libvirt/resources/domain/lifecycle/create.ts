@@ -91,16 +91,14 @@ async function explainCreate(run: Run, error: unknown): Promise<unknown> {
  * Notes that a machine is complete: it is ready on the first disk of its mark, and the others go. From the first note on
  * there is no way back to one of those; killed after it, the next run waits until the machine is ready and goes on here.
  */
-export async function settleMark(run: Run, ref: DomainRef, mark: DomainMark): Promise<DomainMark> {
+export async function settleMark(run: Run, ref: DomainRef, mark: DomainMark): Promise<void> {
   const { pending: _pending, previous: _previous, ...done } = mark;
   const [current, ...olds] = mark.disks ?? [];
   if (olds.length > 0) {
     await writeMark(run, ref, { ...done, pending: "ready" });
     for (const old of olds) await deleteOverlay(run, old);
   }
-  const settled: DomainMark = { ...done, ...(current === undefined ? {} : { disks: [current] }) };
-  await writeMark(run, ref, settled);
-  return settled;
+  await writeMark(run, ref, { ...done, ...(current === undefined ? {} : { disks: [current] }) });
 }
 
 /** Starts a machine, waits until it is ready, and notes that nothing is left to do. Measures a new root disk only. */

@@ -214,9 +214,7 @@ async function prove(run: Run, change: Change, seen: Observation, mark: DomainMa
   } catch (error) {
     throw await rollBack(run, change, ref, mark, error);
   }
-  const settled = outcome(change, mark, seen, booted);
-  // What is recorded may be of the old disk.
-  const proved = { ...settled, state: { ...settled.state, bootSeconds: booted.seconds ?? 0 } };
+  const proved = outcome(change, mark, seen, booted);
   await finishRebuild(run, ref, change, mark, proved);
   return proved;
 }
