@@ -155,16 +155,22 @@ export class Connection {
     }
   }
 
-  /** Sends a piece, or the end. Resolves when the operating system has taken it: that bounds what is in memory. */
+  /**
+   * Sends a piece, or the end. Resolves when the operating system has taken it: that bounds what is in memory. Rejects
+   * with LibvirtConnectionError.
+   */
   sendStream(status: MessageStatus, data: Uint8Array): Promise<void> {
     return new Promise((resolve, reject) => {
       const stream = this.#stream;
-      if (stream === undefined || this.#broken !== undefined) {
-        return reject(new Error(`the stream is closed${this.#broken ? `: ${this.#broken.reason}` : ""}`));
-      }
+      if (stream === undefined) throw new Error("a piece was sent to a stream that has ended");
       this.#socket.cork();
       this.#socket.write(encodePrefix({ ...stream.header, status }, data.length));
-      this.#socket.write(data, (error) => (error ? reject(error) : resolve()));
+      this.#socket.write(data, (error) => {
+        if (!error) return resolve();
+        // A write fails before the socket says that it has closed: whoever waits is told of the connection, not of the write.
+        this.#break("lost", messageOf(error));
+        reject(this.#lostError("lost", messageOf(error), stream.readOnly, stream.context));
+      });
       this.#socket.uncork();
     });
   }

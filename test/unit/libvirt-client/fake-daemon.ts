@@ -30,6 +30,8 @@ export interface Peer {
   send(bytes: Uint8Array): void;
   reply(call: Message, payload: Uint8Array, changed?: Partial<MessageHeader>): void;
   hangUp(): void;
+  /** Says that nothing more will come, as a process that dies does, and goes on reading. */
+  endWriting(): void;
   /** Bytes that were sent and that the client has not taken yet. */
   unread(): number;
 }
@@ -48,11 +50,12 @@ export async function startFakeDaemon(script: Script, greeting: Greeting = {}): 
   const socket = join(directory, "sock");
   const open = new Set<Socket>();
   let count = 0;
-  const server: Server = createServer((connection) => {
+  const server: Server = createServer({ allowHalfOpen: true }, (connection) => {
     count += 1;
     open.add(connection);
     connection.on("error", () => {});
     connection.on("close", () => open.delete(connection));
+    connection.on("end", () => connection.end());
     serve(connection, count, script, greeting);
   });
   await new Promise<void>((resolve) => server.listen(socket, resolve));
@@ -75,6 +78,7 @@ function serve(socket: Socket, connection: number, script: Script, greeting: Gre
     reply: (call, payload, changed) =>
       void socket.write(encodeMessage({ ...replyTo(call), ...changed }, payload)),
     hangUp: () => socket.destroy(),
+    endWriting: () => void socket.end(),
     unread: () => socket.writableLength,
   };
   socket.on("data", (chunk: Buffer) => {

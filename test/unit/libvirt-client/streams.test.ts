@@ -46,6 +46,24 @@ describe("streams", () => {
     });
   });
 
+  it("an upload to a daemon that goes away is a lost connection, also before the socket has closed", async () => {
+    const connected = await connect((message, peer) => {
+      if (message.header.type === messageType.call) peer.reply(message, new Uint8Array(0));
+      else peer.endWriting();
+    });
+    async function* endless(): AsyncGenerator<Uint8Array> {
+      for (;;) {
+        yield Buffer.alloc(300_000);
+        await new Promise((resolve) => setImmediate(resolve));
+      }
+    }
+    await expect(connected.storageVolUpload(vol, endless())).rejects.toMatchObject({
+      name: "LibvirtConnectionError",
+      kind: "lost",
+      outcome: "unknown",
+    });
+  });
+
   it("a download that is cut is an error, never a short file", async () => {
     const connected = await connect((call, peer) => {
       peer.reply(call, new Uint8Array(0));
