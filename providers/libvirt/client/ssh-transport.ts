@@ -84,7 +84,7 @@ export function openSshTransport(target: SshTarget, connectTimeoutMs: number): T
   return {
     connect: async (signal): Promise<Socket> => {
       const opened = await withinLimits(tunnel(), { signal, deadline: undefined }, unreachable);
-      return connectUnix(opened.socket, signal);
+      return connectThrough(opened, signal);
     },
     diagnostics: () => diagnostics.text(),
     close: async () => {
@@ -95,6 +95,23 @@ export function openSshTransport(target: SshTarget, connectTimeoutMs: number): T
       await opened.exited;
     },
   };
+}
+
+/** ssh makes its socket a moment before it listens at it, and leaves it a moment longer when it ends. */
+async function connectThrough(tunnel: Tunnel, signal: AbortSignal): Promise<Socket> {
+  for (;;) {
+    try {
+      return await connectUnix(tunnel.socket, signal);
+    } catch (error) {
+      if (!tunnel.alive || !isRefused(error)) throw error;
+    }
+    await pause(20, signal);
+  }
+}
+
+function isRefused(error: unknown): boolean {
+  const cause = error instanceof ConnectFailure ? error.cause : undefined;
+  return cause instanceof Error && "code" in cause && cause.code === "ECONNREFUSED";
 }
 
 function unreachable(): Error {
