@@ -28,7 +28,7 @@ import {
 } from "node:fs";
 import { dirname, join, relative, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
-import { linkNode } from "./link-node.mjs";
+import { linkHyperlab, linkNode } from "./link-programs.mjs";
 
 const root = resolve(dirname(fileURLToPath(import.meta.url)), "..");
 const dist = join(root, "dist");
@@ -301,6 +301,7 @@ async function writeGenerated(inputs) {
 
 async function build() {
   linkNode(root);
+  linkHyperlab(root);
   const sdks = await buildSdks();
   if (process.argv.includes("--sdks")) return;
   const sources = productSources();

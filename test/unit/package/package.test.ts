@@ -12,7 +12,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import ts from "typescript";
 import { afterEach, describe, expect, it } from "vitest";
-import { linkNode } from "../../../tools/link-node.mjs";
+import { linkNode } from "../../../tools/link-programs.mjs";
 
 /** Folders whose exported functions, classes and types other people build on. */
 const PUBLIC = ["components", "config", "lab", "planning"];

@@ -37,6 +37,27 @@ describe("usage", () => {
   });
 });
 
+describe("hyperlab", () => {
+  const hyperlab = (...args: string[]) => cli("hyperlab", ...args);
+  const stackCommands = ["up", "preview", "ssh", "down"];
+
+  it.each(stackCommands)("has %s, without the two hyphens that npm needs", async (name) => {
+    const { code, stdout } = await hyperlab(name, "--help");
+    expect(code).toBe(0);
+    expect(stdout).toMatch(new RegExp(`^Usage: hyperlab ${name} \\[options\\]`));
+    expect(stdout).not.toContain("npm run");
+  });
+
+  it("lists its commands, and names the one that was meant", async () => {
+    const { code, stdout } = await hyperlab("--help");
+    expect(code).toBe(0);
+    for (const name of stackCommands) expect(stdout).toMatch(new RegExp(`^  ${name} `, "m"));
+    const wrong = await hyperlab("previw");
+    expect(wrong.code).toBe(2);
+    expect(wrong.stderr).toMatch(/Did you mean preview\?[\s\S]*hyperlab --help/);
+  });
+});
+
 describe("wrong usage", () => {
   it.each([
     [["pu"], /unknown command 'pu'[\s\S]*Commands and options: node tools\/bootstrap.mjs --help/],
