@@ -29,5 +29,11 @@ function scripts(args: readonly string[]): Promise<number> {
   return cli.run(args);
 }
 
+// Who reads the output may have seen enough, as `head` does; nothing is wrong then.
+process.stdout.on("error", (error: NodeJS.ErrnoException) => {
+  if (error.code !== "EPIPE") throw error;
+  process.exit();
+});
+
 const [first, ...rest] = process.argv.slice(2);
 process.exitCode = await (first === "hyperlab" ? hyperlab(rest) : scripts(process.argv.slice(2)));
