@@ -41,7 +41,7 @@ export async function openConnection(options: HandshakeOptions, signal: AbortSig
     }
   } catch (error) {
     if (signal.aborted) throw abortReason(signal);
-    throw explain(error, options, timeout.aborted);
+    throw await explain(error, options, timeout.aborted);
   }
 }
 
@@ -85,8 +85,12 @@ export function versionText(version: number): string {
   return [Math.floor(version / 1_000_000), Math.floor(version / 1_000) % 1_000, version % 1_000].join(".");
 }
 
-function explain(error: unknown, options: HandshakeOptions, timedOut: boolean): ConnectFailure {
-  const said = options.transport.diagnostics();
+async function explain(
+  error: unknown,
+  options: HandshakeOptions,
+  timedOut: boolean,
+): Promise<ConnectFailure> {
+  const said = await options.transport.diagnostics();
   const helper = said === "" ? "" : `; ssh said: ${said}`;
   if (timedOut) {
     const text = `no answer within ${options.connectTimeoutMs} ms; the daemon hangs or is still starting${helper}`;

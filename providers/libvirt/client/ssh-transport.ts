@@ -3,6 +3,7 @@ import { chmod, mkdtemp, rm, stat } from "node:fs/promises";
 import type { Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { setImmediate as turnOfEventLoop } from "node:timers/promises";
 import { messageOf, pause, withinLimits } from "./limits.ts";
 import { ConnectFailure, connectUnix, type Transport } from "./transport.ts";
 import type { SshTarget } from "./uri.ts";
@@ -86,7 +87,10 @@ export function openSshTransport(target: SshTarget, connectTimeoutMs: number): T
       const opened = await withinLimits(tunnel(), { signal, deadline: undefined }, unreachable);
       return connectThrough(opened, signal);
     },
-    diagnostics: () => diagnostics.text(),
+    diagnostics: async () => {
+      await everythingRead();
+      return diagnostics.text();
+    },
     close: async () => {
       closing.abort(new Error("the client was closed"));
       const opened = await opening?.catch(() => undefined);
@@ -112,6 +116,15 @@ async function connectThrough(tunnel: Tunnel, signal: AbortSignal): Promise<Sock
 function isRefused(error: unknown): boolean {
   const cause = error instanceof ConnectFailure ? error.cause : undefined;
   return cause instanceof Error && "code" in cause && cause.code === "ECONNREFUSED";
+}
+
+/**
+ * ssh says why before it closes a connection, but a write may fail before the event loop has come to what ssh said: after
+ * this turn and one more it has been read.
+ */
+async function everythingRead(): Promise<void> {
+  await turnOfEventLoop();
+  await turnOfEventLoop();
 }
 
 function unreachable(): Error {

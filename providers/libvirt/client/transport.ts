@@ -9,8 +9,8 @@ import type { LibvirtUri } from "./uri.ts";
 export interface Transport {
   /** One more stream. Rejects with ConnectFailure, or with the signal's reason. */
   connect(signal: AbortSignal): Promise<Socket>;
-  /** What the transport's helper said lately, for error messages; empty if there is none. */
-  diagnostics(): string;
+  /** What the transport's helper said up to now, for error messages; empty if there is none. */
+  diagnostics(): Promise<string>;
   /** Ends the helper and removes what it made. */
   close(): Promise<void>;
 }
@@ -31,7 +31,7 @@ export function openTransport(uri: LibvirtUri, connectTimeoutMs: number): Transp
   const path = uri.transport.socket ?? sessionSocket(process.env, process.getuid?.());
   return {
     connect: (signal) => connectUnix(path, signal),
-    diagnostics: () => "",
+    diagnostics: async () => "",
     close: async () => {},
   };
 }
