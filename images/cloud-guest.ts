@@ -42,7 +42,13 @@ const disabled = [
   "slurmdbd.service",
 ] as const;
 
-const enabled = ["chrony.service", "hyperlab-setup.service", "nftables.service", "ssh.service"] as const;
+const enabled = [
+  "chrony.service",
+  "hyperlab-clock.service",
+  "hyperlab-setup.service",
+  "nftables.service",
+  "ssh.service",
+] as const;
 const masked = ["rpcbind.service", "rpcbind.socket", "sshd-keygen.service", "tmp.mount"] as const;
 
 /** Files that a cloud image gets, sorted by path. */

@@ -62,6 +62,7 @@ export const enabledUnits = [
   "cloud-init-main.service",
   "cloud-init-network.service",
   "fstrim.timer",
+  "hyperlab-clock.service",
   "hyperlab-settled.service",
   "hyperlab-setup.service",
   "logrotate.timer",

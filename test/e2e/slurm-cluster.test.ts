@@ -3,6 +3,7 @@ import { byHand } from "./scenarios/by-hand.ts";
 import { changes } from "./scenarios/changes.ts";
 import { images } from "./scenarios/images.ts";
 import { jobs } from "./scenarios/jobs.ts";
+import { powerCut } from "./scenarios/power-cut.ts";
 import { readmeScenarios } from "./scenarios/readme.ts";
 import { secrets } from "./scenarios/secrets.ts";
 import { ClusterUnderTest } from "./support/cluster.ts";
@@ -48,6 +49,8 @@ describe("while an administrator keeps a node drained", () => {
   images(cluster);
   byHand(cluster);
 });
+
+powerCut(cluster);
 
 describe("afterwards", () => {
   it("both nodes run a job, and everything that ran is accounted for", async () => {

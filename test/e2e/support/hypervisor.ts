@@ -56,6 +56,40 @@ export const hypervisor = {
     await virsh("shutdown", domain);
   },
 
+  /** Cuts the power. */
+  async cutPower(domain: string): Promise<void> {
+    await virsh("destroy", domain);
+  },
+
+  /** Starts a machine; its disks then move at most so many bytes a second. */
+  async start(domain: string, diskBytesPerSecond?: number): Promise<void> {
+    if (diskBytesPerSecond === undefined) {
+      await virsh("start", domain);
+      return;
+    }
+    await virsh("start", "--paused", domain);
+    await this.limitDisks(domain, diskBytesPerSecond);
+    await virsh("resume", domain);
+  },
+
+  /** Bounds what the disks of a running machine move; 0 takes the bound away. */
+  async limitDisks(domain: string, bytesPerSecond: number): Promise<void> {
+    for (const disk of ["vda", "vdb", "vdc"]) {
+      const has = (await virsh("domblklist", domain)).includes(` ${disk} `);
+      if (has)
+        await virsh("blkdeviotune", "--live", domain, disk, "--total-bytes-sec", String(bytesPerSecond));
+    }
+  },
+
+  /** The machine stands still while the time outside goes on. */
+  async pause(domain: string): Promise<void> {
+    await virsh("suspend", domain);
+  },
+
+  async resume(domain: string): Promise<void> {
+    await virsh("resume", domain);
+  },
+
   /** Whether a machine runs and its guest agent answers. */
   async answers(domain: string): Promise<boolean> {
     const ping = JSON.stringify({ execute: "guest-ping" });

@@ -55,6 +55,18 @@ def is_ours():
     return os.path.exists(DEVICE) and decide(read_signature(DEVICE), False) == "use"
 
 
+def check():
+    """Mend what a power cut left, however long that takes. Damage that needs a person is not mounted."""
+    done = subprocess.run(["e2fsck", "-p", DEVICE], capture_output=True, text=True)
+    # 1: mended; 2: mended, and a mounted file system would need a reboot.
+    if done.returncode & ~3:
+        said = (done.stdout + done.stderr).strip()[-1000:]
+        raise Problem(
+            f"The file system on the state disk {DEVICE} is damaged and is not mounted; SLURM stays down. Copy the volume, "
+            f"then run on the controller: e2fsck {DEVICE} && systemctl restart hyperlab-controller. e2fsck said: {said}"
+        )
+
+
 def mount():
     """Mount the state disk, formatting it when it is blank."""
     if is_mounted():
@@ -73,6 +85,8 @@ def mount():
             f"The state disk {DEVICE} is not touched: {verdict}. Attach the right volume; or, if nothing on it is "
             f"needed, clear it with: wipefs --all {DEVICE} && blkdiscard --zeroout {DEVICE}"
         )
+    else:
+        check()
     run(["systemctl", "start", UNIT])
     # The volume may have grown since the last time; without a change this does nothing.
     succeeds(["resize2fs", DEVICE], timeout=900)

@@ -1,0 +1,82 @@
+import { describe, expect, it } from "vitest";
+import type { ClusterUnderTest } from "../support/cluster.ts";
+import { hypervisor } from "../support/hypervisor.ts";
+import { eventually } from "../support/program.ts";
+
+const STATE_DISK = "/dev/disk/by-id/virtio-hyperlab-state";
+/** A disk that slow makes the boot of the controller minutes longer. */
+const SLOW_BYTES_PER_SECOND = 4_000_000;
+
+/** Power that goes without warning, machines that stand still: everything is served again, and nobody helps. */
+export function powerCut(cluster: ClusterUnderTest): void {
+  const { controller, first, lab, second, slurm } = cluster;
+  const nodes = [first, second];
+
+  describe("after a power cut", () => {
+    it("all nodes are idle, with nodes up long before a controller whose slow disk is checked first", async () => {
+      await hypervisor.shell(controller, `tune2fs -C 50 -c 20 ${STATE_DISK}`);
+      await Promise.all([controller, ...nodes].map((name) => hypervisor.cutPower(name)));
+      for (const node of nodes) await hypervisor.start(node);
+      for (const node of nodes) await hasRunFor(node, 180);
+      await hypervisor.start(controller, SLOW_BYTES_PER_SECOND);
+      await serves(600);
+      expect(await hypervisor.shell(controller, `tune2fs -l ${STATE_DISK} | grep '^Mount count'`)).toMatch(
+        / 1$/,
+      );
+      await hypervisor.shell(controller, `tune2fs -c -1 ${STATE_DISK}`);
+      await hypervisor.limitDisks(controller, 0);
+      await slurm.ended(await slurm.submit("-N2 --wrap 'srun hostname'"), "COMPLETED");
+    });
+
+    it("a node that was off during a reconfigure has the new configuration", async () => {
+      const { base } = cluster;
+      await hypervisor.cutPower(second);
+      await cluster.change({ ...base, maxJobTime: "00:45:00" }, { [second]: "start" });
+      const partition = await hypervisor.shell(second, "grep ^PartitionName /run/slurm/conf/slurm.conf");
+      expect(partition).toContain("MaxTime=00:45:00");
+      await cluster.change(base, {});
+    });
+  });
+
+  describe("a machine that stood still", () => {
+    it("has the time and works again within a minute", async () => {
+      await hypervisor.pause(second);
+      const paused = Date.now();
+      await eventually(
+        `${second} has stood still for a minute`,
+        120,
+        async () => Date.now() - paused,
+        (milliseconds) => milliseconds > 60_000,
+      );
+      await hypervisor.resume(second);
+      await eventually(
+        `the clock of ${second} is right`,
+        60,
+        async () => Math.abs(Number(await hypervisor.shell(second, "date +%s")) - Date.now() / 1000),
+        (seconds) => seconds < 5,
+      );
+      await slurm.ended(await slurm.submit(`-N1 -w ${second} --wrap hostname`), "COMPLETED");
+    });
+  });
+
+  /** Until the guest says that it is up for so long. */
+  async function hasRunFor(node: string, seconds: number): Promise<void> {
+    await eventually(`${node} answers`, 600, () => hypervisor.answers(node), Boolean);
+    await eventually(
+      `${node} is up for ${seconds} s`,
+      600,
+      async () => Number((await hypervisor.shell(node, "cat /proc/uptime")).split(" ")[0]),
+      (uptime) => uptime >= seconds,
+    );
+  }
+
+  /** Until the controller lets people in and shows every node idle. */
+  async function serves(deadlineSeconds: number): Promise<void> {
+    await eventually(
+      `${nodes.join(", ")} idle`,
+      deadlineSeconds,
+      () => lab.ssh("sinfo -hN -o '%N %T'").catch((error: unknown) => String(error)),
+      (seen) => nodes.every((node) => seen.split("\n").includes(`${node} idle`)),
+    );
+  }
+}
