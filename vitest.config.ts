@@ -3,7 +3,7 @@ import { defineConfig } from "vitest/config";
 const setUp = (...names: string[]): string[] => names.map((name) => `test/set-up/${name}.ts`);
 
 interface Level {
-  /** For one test and for one hook. */
+  /** For one test and for one hook: they may take ten times as long where others work on the machine. */
   timeoutSeconds: number;
   /** Files one after the other: they share the machine's libvirt. */
   serial: boolean;
@@ -27,10 +27,10 @@ const level = (name: string, { globalSetup, serial, timeoutSeconds }: Level) => 
 export default defineConfig({
   test: {
     projects: [
-      level("unit", { timeoutSeconds: 120, serial: false, globalSetup: setUp("sdks") }),
-      level("component", { timeoutSeconds: 60, serial: false, globalSetup: setUp("sdks") }),
+      level("unit", { timeoutSeconds: 300, serial: false, globalSetup: setUp("sdks") }),
+      level("component", { timeoutSeconds: 300, serial: false, globalSetup: setUp("sdks") }),
       level("provider", {
-        timeoutSeconds: 120,
+        timeoutSeconds: 300,
         serial: true,
         globalSetup: setUp("sdks", "hypervisor"),
       }),

@@ -86,7 +86,7 @@ test("an interrupted update ends the call under way", async () => {
     output += chunk.toString();
   });
   const ended = new Promise((resolve) => engine.once("close", resolve));
-  await waitFor("the call under way", () => output.includes("first creating"), 60);
+  await waitFor("the call under way", () => output.includes("first creating"));
   await waitFor("the plugin", async () => (await plugins()).length > 0);
   engine.kill("SIGINT");
   await ended;
@@ -101,7 +101,7 @@ test("a killed engine takes its plugin with it", async () => {
   engine.stdout?.on("data", (chunk: Buffer) => {
     output += chunk.toString();
   });
-  await waitFor("the call under way", () => output.includes("first creating"), 60);
+  await waitFor("the call under way", () => output.includes("first creating"));
   engine.kill("SIGKILL");
-  await waitFor("end of the plugin", async () => (await plugins()).length === 0, 20);
+  await waitFor("end of the plugin", async () => (await plugins()).length === 0);
 });

@@ -55,12 +55,8 @@ export class FakeEngine {
   }
 
   /** Waits until a line contains the text. */
-  async waitForLine(text: string, seconds = 10): Promise<void> {
-    await waitFor(
-      `a log line with "${text}"`,
-      () => this.lines.some((line) => line.message.includes(text)),
-      seconds,
-    );
+  async waitForLine(text: string): Promise<void> {
+    await waitFor(`a log line with "${text}"`, () => this.lines.some((line) => line.message.includes(text)));
   }
 
   stop(): void {

@@ -35,7 +35,7 @@ const places = {
   log: "/var/log/libvirt",
 } as const;
 
-const readyTimeoutMs = 30_000;
+const readyTimeoutMs = 100_000;
 
 const daemonConfiguration = `auth_unix_rw = "none"
 auth_unix_ro = "none"

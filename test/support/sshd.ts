@@ -108,7 +108,7 @@ export class Sshd {
       if (child.exitCode === null) return this.#answers();
       throw new Error(`sshd ended with ${child.exitCode}: ${text}`);
     };
-    await waitFor(`answer of sshd on port ${this.port}`, answers, 20);
+    await waitFor(`answer of sshd on port ${this.port}`, answers);
   }
 
   #answers(): Promise<boolean> {

@@ -1,8 +1,8 @@
-/** Waits for a condition with a deadline; the error names the condition. */
+/** Waits for a condition with a deadline, which also a machine with much else to do keeps; the error names the condition. */
 export async function waitFor(
   what: string,
   condition: () => boolean | Promise<boolean>,
-  seconds = 10,
+  seconds = 60,
 ): Promise<void> {
   const deadline = Date.now() + seconds * 1000;
   while (!(await condition())) {

@@ -207,8 +207,8 @@ export class Stack {
     process.kill(held.lock.pid, "SIGKILL");
     if (provider === "killed") endProcesses(plugins);
     await running;
-    await waitFor("the engine to be gone", () => !processIsAlive(held.lock.pid), 30);
-    await waitFor("the providers to be gone", async () => (await this.#providers()).length === 0, 30);
+    await waitFor("the engine to be gone", () => !processIsAlive(held.lock.pid));
+    await waitFor("the providers to be gone", async () => (await this.#providers()).length === 0);
   }
 
   /** As the commands do before every run: locks of dead processes and open creations are settled. */

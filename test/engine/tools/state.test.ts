@@ -77,7 +77,7 @@ describe("an engine that is killed in the middle of up", () => {
     await mkdir(folder);
     await project.setProgram(gated(folder));
     const running = project.run("up");
-    await waitFor("the creation to begin", () => existsSync(join(folder, "begun")), 60);
+    await waitFor("the creation to begin", () => existsSync(join(folder, "begun")));
     const held = lockState(layout);
     expect(held.kind).toBe("held");
     if (held.kind !== "held") return;
@@ -86,10 +86,10 @@ describe("an engine that is killed in the middle of up", () => {
     );
     process.kill(held.lock.pid, "SIGKILL");
     expect((await running).code).not.toBe(0);
-    await waitFor("the engine to be gone", () => !processIsAlive(held.lock.pid), 30);
+    await waitFor("the engine to be gone", () => !processIsAlive(held.lock.pid));
     expect(lockState(layout)).toMatchObject({ kind: "stale" });
     const begun = Number(readFileSync(join(folder, "begun"), "utf8"));
-    await waitFor("the command of the killed run to be gone", () => !processIsAlive(begun), 60);
+    await waitFor("the command of the killed run to be gone", () => !processIsAlive(begun));
 
     expect((await checkpoint(session, layout)).pending).toMatchObject([{ type: "creating" }]);
     await writeFile(join(folder, "gate"), "");
@@ -147,7 +147,7 @@ describe("an interrupt", () => {
     await mkdir(folder);
     await project.setProgram(gated(folder));
     const running = project.run("up");
-    await waitFor("the creation to begin", () => existsSync(join(folder, "begun")), 60);
+    await waitFor("the creation to begin", () => existsSync(join(folder, "begun")));
     // A terminal, the shell and npm may each pass the same key press on.
     for (let times = 0; times < 3; times += 1) process.emit("SIGINT");
     await writeFile(join(folder, "gate"), "");

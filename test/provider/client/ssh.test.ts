@@ -102,7 +102,7 @@ describe("over ssh", () => {
       child.stdout?.on("data", (chunk: Buffer) => {
         said += chunk.toString();
       });
-      await waitFor("connection of the other process", () => said.includes("QEMU"), 20);
+      await waitFor("connection of the other process", () => said.includes("QEMU"));
       expect(await tunnels()).toHaveLength(1);
     } finally {
       child.kill("SIGKILL");

@@ -154,7 +154,7 @@ describe("a guest that ends badly", () => {
     const machine = await made();
     const pid = Number(readFileSync(join(daemon.directory, "run/qemu/node.pid"), "utf8"));
     process.kill(pid, "SIGKILL");
-    await waitFor("end of the guest", async () => (await state()) === "shutoff", 30);
+    await waitFor("end of the guest", async () => (await state()) === "shutoff");
     expect(await lineOf(machine, node())).toMatch(/^node: start: should run and .*crashed/);
     await machine.update(node());
     expect(await state()).toBe("running");
@@ -176,14 +176,14 @@ describe("a guest that sleeps", () => {
     const xml = ref === undefined ? "" : await client.domainGetXmlDesc(ref, { inactive: true });
     await client.domainDefineXml(xml.replace("</os>", "</os><pm><suspend-to-mem enabled='yes'/></pm>"));
     virsh("start", "node");
-    await waitFor("guest that sleeps", async () => (await state()) === "pmsuspended", 60);
+    await waitFor("guest that sleeps", async () => (await state()) === "pmsuspended");
     expect(await lineOf(machine, inputs)).toMatch(/^node: resume: should run and is paused/);
     const events: string[] = [];
     const unsubscribe = await client.onDomainLifecycle(({ event, detail }) => {
       events.push(`${event} ${detail}`);
     });
     await machine.update(inputs);
-    await waitFor("guest that wakes", () => events.includes("started wakeup"), 30);
+    await waitFor("guest that wakes", () => events.includes("started wakeup"));
     unsubscribe();
   });
 });

@@ -88,16 +88,12 @@ const definedXml = async () => client.domainGetXmlDesc(await refOf(), { inactive
 const liveXml = async () => client.domainGetXmlDesc(await refOf());
 /** The guest obeys the power button once it has written its first MiB. */
 const booted = (machine: Machine) =>
-  waitFor(
-    "guest that has written to its disk",
-    async () => {
-      const pool = await client.storagePoolLookupByName("lab");
-      const name = String(machine.state.rootVolume).replace("lab/", "");
-      const volume = pool === undefined ? undefined : await client.storageVolLookupByName(pool, name);
-      return volume !== undefined && (await client.storageVolGetInfo(volume)).allocation > 1_280_000;
-    },
-    30,
-  );
+  waitFor("guest that has written to its disk", async () => {
+    const pool = await client.storagePoolLookupByName("lab");
+    const name = String(machine.state.rootVolume).replace("lab/", "");
+    const volume = pool === undefined ? undefined : await client.storageVolLookupByName(pool, name);
+    return volume !== undefined && (await client.storageVolGetInfo(volume)).allocation > 1_280_000;
+  });
 
 describe("a machine that is only defined", () => {
   const off = (over: PropertyMap = {}) => node({ running: false, ...over });
@@ -305,15 +301,11 @@ describe("a machine that runs", () => {
     const machine = await new Machine(stack, "node").create(node());
     await booted(machine);
     // A button that is pressed before the guest looks at it is lost.
-    await waitFor(
-      "guest that is off",
-      async () => {
-        if ((await power()) === "shutoff") return true;
-        await client.domainShutdown(await refOf(), { mode: "acpi" }).catch(() => undefined);
-        return false;
-      },
-      20,
-    );
+    await waitFor("guest that is off", async () => {
+      if ((await power()) === "shutoff") return true;
+      await client.domainShutdown(await refOf(), { mode: "acpi" }).catch(() => undefined);
+      return false;
+    });
     await machine.refresh();
     expect(await machine.preview(node())).toBe("node: start: should run and is shut off");
     await machine.update(node());
@@ -327,7 +319,7 @@ describe("a machine that runs", () => {
   it("that is paused because its pool is full is named with the pool, and goes on when there is room", async () => {
     const inputs = node({ rootDisk: { pool: "small", image: "writing", sizeMiB: 64 } });
     const machine = await new Machine(stack, "node").create(inputs);
-    await waitFor("guest that is paused", async () => (await power()) === "paused", 60);
+    await waitFor("guest that is paused", async () => (await power()) === "paused");
     await machine.refresh();
     expect(machine.state.power).toBe("ioerror");
     expect(await machine.preview(inputs)).toContain("paused because the host could not write its disk");

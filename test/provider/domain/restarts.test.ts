@@ -90,7 +90,7 @@ type Request = keyof typeof procedures;
 async function withRestart(moment: Moment, work: () => Promise<unknown>): Promise<void> {
   gate.closeAt(moment);
   const outcome = Promise.allSettled([work()]);
-  await waitFor("the moment", () => gate.closed, 60);
+  await waitFor("the moment", () => gate.closed);
   await daemon.kill();
   await daemon.start();
   gate.open();

@@ -41,7 +41,7 @@ export class TestDriver {
 
   async #open(): Promise<void> {
     // The daemon notices the end of the last connection a moment after it.
-    await waitFor("fresh test driver", () => this.#isFresh(), 20);
+    await waitFor("fresh test driver", () => this.#isFresh());
     const { client } = this;
     await removeDomains(client);
     const ref = await this.#pool();

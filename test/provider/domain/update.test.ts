@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
 import type { PropertyMap } from "../../../providers/plugin/index.ts";
+import { waitFor } from "../../support/wait.ts";
 import { exited, Machine, Stack } from "./harness.ts";
 import { failing, node, pool, TestDriver } from "./test-driver.ts";
 
@@ -241,7 +242,7 @@ describe("update", () => {
     const agent = host.stack.agent("node");
     agent.on("quiesce", () => exited(75, "busy"));
     const running = machine.update(node({ memoryMiB: 512, quiesce: { timeoutSeconds: 600 } }));
-    await expect.poll(() => host.stack.status.some((text) => text.includes("busy"))).toBe(true);
+    await waitFor("machine that is busy", () => host.stack.status.some((text) => text.includes("busy")));
     host.stack.cancel();
     await expect(running).rejects.toThrow(/cancelled/);
     expect(agent.calls.at(-1)).toBe("unquiesce");

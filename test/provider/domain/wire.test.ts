@@ -110,7 +110,7 @@ describe("a daemon that is restarted", () => {
     const machine = new Machine(stack, "node");
     const inputs = node({ running: true, ready: { timeoutSeconds: 100 } });
     const creating = machine.create(inputs).catch((error: unknown) => error);
-    await waitFor("machine that gets ready", () => stack.status.some((text) => text.includes("boots")), 30);
+    await waitFor("machine that gets ready", () => stack.status.some((text) => text.includes("boots")));
     await daemon.kill();
     await daemon.start();
     stack.agent("node").on("ready", () => exited(0));

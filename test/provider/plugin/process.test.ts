@@ -84,7 +84,7 @@ describe("the process of a plugin", () => {
     const hanging = wireError(client.create(urnOf(tinyType, "a"), { path: "/a", content: "hang" }));
     await engine.waitForLine("waiting");
     end(child);
-    await waitFor("end of the plugin", () => !isAlive(child), 25);
+    await waitFor("end of the plugin", () => !isAlive(child));
     expect(child.exitCode).toBe(0);
     expect((await hanging).message).toMatch(/gone|interrupted|terminated/);
     client.close();
@@ -110,7 +110,7 @@ describe("the process of a plugin", () => {
         return true;
       }
     };
-    await waitFor("end of the orphan", gone, 20);
+    await waitFor("end of the orphan", gone);
   });
 });
 

@@ -129,7 +129,7 @@ describe("a build", () => {
   it("that is interrupted leaves nothing behind", async () => {
     installer(`touch ${folder}/installing; exec sleep 600`);
     const running = start(canonicalRecipe(recipe));
-    await waitFor("start of the installation", () => existsSync(join(folder, "installing")), 25);
+    await waitFor("start of the installation", () => existsSync(join(folder, "installing")));
     running.stop("SIGINT");
     expect((await running.ended).code).toBe(1);
     expect(readdirSync(output())).toEqual([]);
@@ -138,7 +138,7 @@ describe("a build", () => {
   it("that was killed is cleaned up by the next", async () => {
     installer(`touch ${folder}/installing; exec sleep 600`);
     const running = start(canonicalRecipe(recipe));
-    await waitFor("start of the installation", () => existsSync(join(folder, "installing")), 25);
+    await waitFor("start of the installation", () => existsSync(join(folder, "installing")));
     running.stop("SIGKILL");
     await running.ended;
     expect(readdirSync(output()).length).toBeGreaterThan(0);
