@@ -127,8 +127,7 @@ describe("what fails", () => {
     expect(await tunnels()).toEqual([]);
   });
 
-  // Limit: less than what is waited for by default.
-  it("a host that never answers: within the deadline", { timeout: 25_000 }, async () => {
+  it("a host that never answers: within the deadline", async () => {
     const silent: Server = createServer(() => {});
     silent.listen(0, "127.0.0.1");
     await once(silent, "listening");
@@ -136,7 +135,8 @@ describe("what fails", () => {
     if (address === null || typeof address === "string") throw new Error("no port was given");
     client = createLibvirtClient(`qemu+ssh://127.0.0.1:${address.port}/system`, { connectTimeoutMs: 1_000 });
     try {
-      await expect(client.getType()).rejects.toMatchObject({
+      // Less than what is waited for by default.
+      await expect(client.getType({ timeoutMs: 25_000 })).rejects.toMatchObject({
         kind: "unreachable",
         message: expect.stringMatching(/127\.0\.0\.1/),
       });
