@@ -1,8 +1,9 @@
 /** An own sshd on 127.0.0.1 with temporary keys, as the user who runs the test. */
 import { type ChildProcess, execFileSync, spawn } from "node:child_process";
+import { randomInt } from "node:crypto";
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { mkdtemp } from "node:fs/promises";
-import { connect, createServer } from "node:net";
+import { connect, createServer, type Server } from "node:net";
 import { tmpdir, userInfo } from "node:os";
 import { join } from "node:path";
 import { waitFor } from "./wait.ts";
@@ -19,19 +20,35 @@ export interface SshdOptions {
   readonly stopped?: boolean;
 }
 
-/** A port that is free now. */
-export function freePort(): Promise<number> {
+/** Below the ports that the system gives to whoever asks for any (net.ipv4.ip_local_port_range). */
+const firstPort = 20_000;
+const endPort = 32_768;
+
+/** Held as long as this process lives, so that no other test is given a port again. */
+const claims: Server[] = [];
+
+/** A port on which nobody listens, and which stays so until this process uses it. */
+export async function freePort(): Promise<number> {
+  for (;;) {
+    const port = randomInt(firstPort, endPort);
+    const claim = await listening(`\0hyperlab-test-port-${port}`);
+    if (claim === undefined) continue;
+    claims.push(claim.unref());
+    const taken = await listening({ port, host: "127.0.0.1" });
+    if (taken === undefined) continue;
+    await new Promise((resolve) => taken.close(resolve));
+    return port;
+  }
+}
+
+/** Undefined where somebody else does so. */
+function listening(at: string | { port: number; host: string }): Promise<Server | undefined> {
   return new Promise((resolve, reject) => {
     const server = createServer();
-    server.once("error", reject);
-    server.listen(0, "127.0.0.1", () => {
-      const address = server.address();
-      server.close(() =>
-        typeof address === "object" && address !== null
-          ? resolve(address.port)
-          : reject(new Error("no port")),
-      );
-    });
+    server.once("error", (error: NodeJS.ErrnoException) =>
+      error.code === "EADDRINUSE" ? resolve(undefined) : reject(error),
+    );
+    server.listen(at, () => resolve(server));
   });
 }
 
@@ -119,6 +136,7 @@ export class Sshd {
         resolve(true);
       });
       socket.once("error", () => resolve(false));
+      socket.once("close", () => resolve(false));
     });
   }
 
