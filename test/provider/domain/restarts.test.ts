@@ -86,13 +86,18 @@ const procedures = {
 } as const;
 type Request = keyof typeof procedures;
 
-/** Carries out the work with a daemon that is killed at the moment and started again. */
-async function withRestart(moment: Moment, work: () => Promise<unknown>): Promise<void> {
+/** Carries out the work with a daemon that is killed at the moment and started again, and goes on once `back` is done. */
+async function withRestart(
+  moment: Moment,
+  work: () => Promise<unknown>,
+  back: () => Promise<void> = async () => {},
+): Promise<void> {
   gate.closeAt(moment);
   const outcome = Promise.allSettled([work()]);
   await waitFor("the moment", () => gate.closed);
   await daemon.kill();
   await daemon.start();
+  await back();
   gate.open();
   for (const result of await outcome) if (result.status === "rejected") throw result.reason;
 }
@@ -175,22 +180,33 @@ describe("libvirtd is restarted in the middle of a rollout", () => {
       names.map((name) => new Machine(stack, name).create(inputs(name, 64))),
     );
     const events: string[] = [];
-    const unsubscribe = await client.onDomainLifecycle(({ domain: of, event }) => {
-      if (event === "stopped" || event === "started") events.push(`${of.name} ${event}`);
-    });
-    await withRestart(calling(domain.create), () =>
-      Promise.all(machines.map((machine) => machine.update(inputs(machine.name, 80)))),
+    let listens = false;
+    const unsubscribe = await client.onDomainLifecycle(
+      ({ domain: of, event }) => {
+        if (event === "stopped" || event === "started") events.push(`${of.name} ${event}`);
+      },
+      {
+        onResync: () => {
+          listens = true;
+        },
+      },
     );
+    await withRestart(
+      calling(domain.create),
+      () => Promise.all(machines.map((machine) => machine.update(inputs(machine.name, 80)))),
+      () => waitFor("events of the new daemon", () => listens),
+    );
+    // The first machine's end came before the restart, everything else after it.
+    await waitFor("the last event", () => events.length >= 4);
     unsubscribe();
-    // While it was away, nothing was reported: the first machine's end came before, its start after.
     const [first] = events[0]?.split(" ") ?? [];
     const second = names.find((name) => name !== first);
-    expect(events).toEqual(
-      [`${first} stopped`, `${first} started`, `${second} stopped`, `${second} started`].filter((event) =>
-        events.includes(event),
-      ),
-    );
-    expect(events).toEqual(expect.arrayContaining([`${first} stopped`, `${second} stopped`]));
+    expect(events).toEqual([
+      `${first} stopped`,
+      `${first} started`,
+      `${second} stopped`,
+      `${second} started`,
+    ]);
     for (const name of names) {
       const ref = await client.domainLookupByName(name);
       const info = ref === undefined ? undefined : await client.domainGetInfo(ref);
