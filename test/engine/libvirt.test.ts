@@ -10,6 +10,7 @@ import { clearHost } from "../support/libvirt-provider.ts";
 import { type OwnLibvirtd, startOwnLibvirtd } from "../support/libvirtd.ts";
 import { nameOf, PulumiProject, stagePlugin } from "../support/pulumi.ts";
 import { waitFor } from "../support/wait.ts";
+import { processesWith } from "./support/processes.ts";
 
 const owner = "owner-of-engine-tests";
 let staged = "";
@@ -133,7 +134,9 @@ test("an engine that is killed in the middle of an upload is followed by one tha
   const ended = new Promise((resolve) => child.once("close", resolve));
   child.kill("SIGKILL");
   await ended;
-  gate.open();
+  const bundle = join(staged, "dist/providers/libvirt/plugin.cjs");
+  await waitFor("the provider to be gone", async () => (await processesWith(bundle)).length === 0);
+  gate.openForOthers();
   await project.must(["cancel", "--stack", "dev", "--yes"]);
   await project.must(["refresh", "--stack", "dev", "--yes", "--skip-preview", "--clear-pending-creates"]);
   await project.up();
