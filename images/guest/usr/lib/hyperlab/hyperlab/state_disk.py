@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+import sys
 
 from hyperlab.process import Problem, run, succeeds
 
@@ -58,9 +59,10 @@ def is_ours():
 def check():
     """Mend what a power cut left, however long that takes. Damage that needs a person is not mounted."""
     done = subprocess.run(["e2fsck", "-p", DEVICE], capture_output=True, text=True)
+    said = (done.stdout + done.stderr).strip()[-1000:]
+    print(f"e2fsck: {said}", file=sys.stderr, flush=True)
     # 1: mended; 2: mended, and a mounted file system would need a reboot.
     if done.returncode & ~3:
-        said = (done.stdout + done.stderr).strip()[-1000:]
         raise Problem(
             f"The file system on the state disk {DEVICE} is damaged and is not mounted; SLURM stays down. Copy the volume, "
             f"then run on the controller: e2fsck {DEVICE} && systemctl restart hyperlab-controller. e2fsck said: {said}"
