@@ -1,3 +1,4 @@
+export { findHold, type Hold, holdElement, holdKey, holdNamespace, parseHold, renderHold } from "./hold.ts";
 export {
   findMark,
   inputHash,
