@@ -18,6 +18,8 @@ export interface Hold {
   readonly reason: string;
   /** `manual`: one machine, by hand; `evacuation`: its host was emptied, and the machine ran before. */
   readonly kind: "manual" | "evacuation";
+  /** The machine starts with its host and for the time of the hold does not: to be switched on again afterwards. */
+  readonly autostart?: boolean;
   /** The hold that this one stands in for, to be put back afterwards. */
   readonly replaced?: Hold;
 }
@@ -42,6 +44,7 @@ function holdNode(hold: Hold, prefix: string, namespace: Record<string, string>)
       since: hold.since,
       reason: oneLine(hold.reason),
       kind: hold.kind,
+      autostart: hold.autostart === true ? true : undefined,
     },
     hold.replaced === undefined ? [] : [holdNode(hold.replaced, prefix, {})],
   );
@@ -79,5 +82,13 @@ function readHold(node: XmlElement): Hold | undefined {
   if (since === undefined || Number.isNaN(Date.parse(since))) return undefined;
   const inner = childrenOf(node, node.name)[0];
   const replaced = inner === undefined ? undefined : readHold(inner);
-  return { power, by, since, reason, kind, ...(replaced === undefined ? {} : { replaced }) };
+  return {
+    power,
+    by,
+    since,
+    reason,
+    kind,
+    ...(attribute(node, "autostart") === "yes" ? { autostart: true } : {}),
+    ...(replaced === undefined ? {} : { replaced }),
+  };
 }

@@ -34,8 +34,12 @@ const plain = fc.record({
   kind: fc.constantFrom("manual" as const, "evacuation" as const),
 });
 const holds: fc.Arbitrary<Hold> = fc
-  .tuple(plain, fc.option(plain, { nil: undefined }))
-  .map(([outer, replaced]) => ({ ...outer, ...(replaced === undefined ? {} : { replaced }) }));
+  .tuple(plain, fc.boolean(), fc.option(plain, { nil: undefined }))
+  .map(([outer, autostart, replaced]) => ({
+    ...outer,
+    ...(autostart ? { autostart } : {}),
+    ...(replaced === undefined ? {} : { replaced }),
+  }));
 
 describe("a hold", () => {
   it("is read as it was written, through libvirt's functions and in a definition", () => {

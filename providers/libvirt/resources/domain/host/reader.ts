@@ -9,6 +9,8 @@ import type {
 } from "../../../context.ts";
 import { finder } from "../../../finder.ts";
 import { definedXml, readVolume } from "../../../host.ts";
+import { findHold, holdNamespace } from "../../../ownership/index.ts";
+import { child, parseXml } from "../../../xml/index.ts";
 import { type NetworkFacts, parseNetwork } from "../../network/xml.ts";
 import { parsePool } from "../../pool/xml.ts";
 import { parseVolume, type VolumeFacts } from "../../volume/xml.ts";
@@ -21,6 +23,7 @@ export interface SeenDomain {
   readonly power: Power;
   readonly xml: string;
   readonly liveXml: string | undefined;
+  /** Whether it starts with its host, or will again when a hold ends. */
   readonly autostart: boolean;
 }
 
@@ -35,6 +38,12 @@ export interface HostReader {
   /** Finds the volume of a path, by the directories of the pools. */
   volumeAt(): Promise<(path: string) => VolumePlace | undefined>;
   network(name: string): Promise<NetworkFacts | undefined>;
+}
+
+/** A machine whose host is evacuated does not start with it until it returns: nobody changed its declaration. */
+function keepsAutostart(xml: string): boolean {
+  // Most machines are not held, and to parse a thousand definitions takes its time.
+  return xml.includes(holdNamespace) && findHold(child(parseXml(xml), "metadata"))?.autostart === true;
 }
 
 /** The state of a domain in our words. */
@@ -126,7 +135,7 @@ export function freshReader(provider: ProviderContext, signal: AbortSignal): Hos
         ]);
         const off = power === "off" || power === "crashed";
         const liveXml = off ? undefined : await client.domainGetXmlDesc(ref, options);
-        return { ref, power, xml, liveXml, autostart };
+        return { ref, power, xml, liveXml, autostart: autostart || keepsAutostart(xml) };
       } catch (error) {
         if (isNotFound(error)) return undefined;
         throw error;
@@ -153,7 +162,7 @@ export function cachedReader(provider: ProviderContext, signal: AbortSignal): Ho
       const found = domainByUuid(await cache.domains.get(signal), uuid);
       if (found === undefined) return undefined;
       const { ref, xml, liveXml, autostart } = found;
-      return { ref, power: powerIn(found, ref), xml, liveXml, autostart };
+      return { ref, power: powerIn(found, ref), xml, liveXml, autostart: autostart || keepsAutostart(xml) };
     },
     async byName(name) {
       return (await cache.domains.get(signal)).find((domain) => domain.ref.name === name)?.ref;
