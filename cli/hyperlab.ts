@@ -1,9 +1,11 @@
 import { Cli } from "./cli.ts";
+import { addHostCommands } from "./commands/host.ts";
 import { addStackCommands } from "./commands/stack.ts";
 
 /** The command `hyperlab`. Returns the exit code. */
 export function hyperlab(args: readonly string[]): Promise<number> {
   const cli = new Cli({ name: "hyperlab", separator: "", help: "hyperlab --help" });
   addStackCommands(cli);
+  addHostCommands(cli);
   return cli.run(args);
 }

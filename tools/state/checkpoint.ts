@@ -12,9 +12,16 @@ export interface CheckpointSummary {
   pending: { urn: string; type: string }[];
 }
 
+const deploymentIn = (content: unknown): unknown =>
+  field(field(content, "checkpoint") ?? content, "latest") ?? field(content, "deployment");
+
+/** The resources of a deployment as they are recorded, with inputs and outputs. */
+export const recordedResources = (content: unknown): unknown[] =>
+  list(field(deploymentIn(content), "resources"));
+
 /** Reads a deployment as `pulumi stack export` prints it and as the file backend stores it. */
 export function parseDeployment(content: unknown): Omit<CheckpointSummary, "exists"> {
-  const deployment = field(field(content, "checkpoint") ?? content, "latest") ?? field(content, "deployment");
+  const deployment = deploymentIn(content);
   const resources = list(field(deployment, "resources")).flatMap((resource) => {
     const urn = text(field(resource, "urn"));
     if (urn === undefined) return [];
@@ -40,14 +47,22 @@ export function checkpointFile(layout: StateLayout): string | undefined {
 
 /** State of a stack of a file backend; undefined for another backend, which only the engine can read. */
 export function readCheckpoint(layout: StateLayout): CheckpointSummary | undefined {
+  const content = readDeployment(layout);
+  if (content === undefined) return undefined;
+  if (content === "none") return { exists: false, resources: [], hosts: [], pending: [] };
+  return { exists: true, ...parseDeployment(content.deployment) };
+}
+
+/** The whole state of a stack of a file backend; undefined for another backend. */
+export function readDeployment(layout: StateLayout): { deployment: unknown } | "none" | undefined {
   const file = checkpointFile(layout);
   if (file === undefined) return undefined;
   // A compressed backend (PULUMI_DIY_BACKEND_GZIP, _ZSTD) has other endings: the engine is asked then.
   if (!existsSync(file)) {
     const compressed = [".gz", ".zst"].some((ending) => existsSync(`${file}${ending}`));
-    return compressed ? undefined : { exists: false, resources: [], hosts: [], pending: [] };
+    return compressed ? undefined : "none";
   }
-  return { exists: true, ...parseDeployment(JSON.parse(readFileSync(file, "utf8"))) };
+  return { deployment: JSON.parse(readFileSync(file, "utf8")) };
 }
 
 function field(value: unknown, name: string): unknown {

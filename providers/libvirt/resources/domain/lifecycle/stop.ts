@@ -20,6 +20,8 @@ export interface StopOrder {
   readonly reason: string;
   /** The guest never came up: it holds nothing that could be lost. */
   readonly neverUp: boolean;
+  /** Called once when the guest is empty, before it is asked to shut down: until then it was not touched. */
+  readonly beforeShutdown?: () => Promise<void>;
 }
 
 const pollMilliseconds = 2000;
@@ -42,6 +44,7 @@ export async function stopGuest(run: Run, ref: DomainRef, order: StopOrder): Pro
   if (quiesced === "off") return;
   const asked = { requests: 0 };
   try {
+    await order.beforeShutdown?.();
     await shutDown(run, ref, order, asked);
   } catch (error) {
     // Once it was asked to shut down it may still do so: then it must stay empty.

@@ -1,0 +1,38 @@
+import { createContext } from "../../tools/commands/context.ts";
+import { evacuateHost, returnHost } from "../../tools/commands/host-evacuate.ts";
+import type { Cli, StackOptions } from "../cli.ts";
+
+/** The commands for the maintenance of a host: host evacuate, return. */
+export function addHostCommands(cli: Cli): void {
+  const group = cli.group("host", "look after the host that the machines are on");
+  const hostOption = ["--host <uri>", "connection URI of the host, where the stack has several"] as const;
+  cli
+    .onStack("evacuate", "empty and stop this stack's machines on the host, for its maintenance", "", group)
+    .option(...hostOption)
+    .option("--reason <text>", "why, for people who find the machines off", "maintenance of the host")
+    .option("-y, --yes", "do not ask before machines are stopped")
+    .addHelpText(
+      "after",
+      `
+Compute nodes are emptied first, all at once, then stopped; the controller follows. Jobs end, as for any other stop. A
+machine whose jobs do not end in time is left as it is, the command ends with 1, and the same command goes on later.
+Machines of others are listed and not touched. Machines stay off, also when the host is booted, until: ${cli.call("host return").trim()}`,
+    )
+    .action(
+      cli.action(
+        async (options: StackOptions & { host?: string; yes?: boolean; reason: string }): Promise<number> => {
+          const { host, reason, stack, yes = false } = options;
+          return evacuateHost(createContext(stack), { host, yes, reason });
+        },
+      ),
+    );
+  cli
+    .onStack("return", "start what an evacuation stopped, and wait until it is ready", "", group)
+    .option(...hostOption)
+    .addHelpText("after", "\nThe controller comes first; the nodes follow when it is ready.")
+    .action(
+      cli.action(async ({ host, stack }: StackOptions & { host?: string }) =>
+        returnHost(createContext(stack), { host }),
+      ),
+    );
+}
