@@ -9,9 +9,9 @@ import type { ResolvedNetwork } from "./network.ts";
 import type { HpcClusterPlan } from "./plan.ts";
 
 /** Memory that the host keeps for itself, in MiB. */
-const HOST_RESERVE_MIB = 512;
+export const HOST_RESERVE_MIB = 512;
 /** Memory that QEMU takes beside a guest's own, in MiB. */
-const QEMU_OVERHEAD_MIB = 100;
+export const QEMU_OVERHEAD_MIB = 100;
 
 /** Compares the plan with the host. What is not known becomes a finding of its own and is never taken as passed. */
 export function checkHost(

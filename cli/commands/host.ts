@@ -1,11 +1,32 @@
 import { createContext } from "../../tools/commands/context.ts";
+import { checkHost } from "../../tools/commands/host-check.ts";
 import { evacuateHost, returnHost } from "../../tools/commands/host-evacuate.ts";
 import type { Cli, StackOptions } from "../cli.ts";
 
-/** The commands for the maintenance of a host: host evacuate, return. */
+/** The commands for the maintenance of a host: host check, evacuate, return. */
 export function addHostCommands(cli: Cli): void {
   const group = cli.group("host", "look after the host that the machines are on");
   const hostOption = ["--host <uri>", "connection URI of the host, where the stack has several"] as const;
+  cli
+    .onStack(
+      "check",
+      "look at everything on the host that the machines depend on; changes nothing",
+      "",
+      group,
+    )
+    .option(...hostOption)
+    .option("--json", "print JSON instead of a table")
+    .addHelpText(
+      "after",
+      `
+Ends with 0 where no check found an error, with 1 where one did; warnings and what could not be seen do not count. A host
+behind qemu+ssh is asked through ssh, as your own configuration of OpenSSH says. As root it sees the firewall's rules.`,
+    )
+    .action(
+      cli.action(async ({ host, json = false, stack }: StackOptions & { host?: string; json?: boolean }) =>
+        checkHost(createContext(stack), { host, json }),
+      ),
+    );
   cli
     .onStack("evacuate", "empty and stop this stack's machines on the host, for its maintenance", "", group)
     .option(...hostOption)

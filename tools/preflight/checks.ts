@@ -52,13 +52,19 @@ export function checkSubnets(needs: LabNeeds, facts: Pick<MachineFacts, "routes"
 }
 
 /** Docker, ufw and firewalld drop what they do not know; libvirt's own rules help only in the same tables. */
-export function checkForwarding(needs: LabNeeds, facts: MachineFacts): Finding[] {
+export function checkForwarding(needs: Pick<LabNeeds, "networks">, facts: FirewallFacts): Finding[] {
   const bridges = needs.networks.map((network) => network.bridge);
   if (bridges.length === 0) return [];
   return [...checkFirewalld(bridges, facts), ...checkIptables(bridges, facts)];
 }
 
-function checkFirewalld(bridges: readonly string[], facts: MachineFacts): Finding[] {
+/** What is known of a firewall. */
+export type FirewallFacts = Pick<
+  MachineFacts,
+  "firewall" | "docker" | "ufwEnabled" | "firewalld" | "bridgeTrafficIsFiltered"
+>;
+
+function checkFirewalld(bridges: readonly string[], facts: FirewallFacts): Finding[] {
   if (!facts.firewalld.running || facts.firewalld.hasLibvirtZone) return [];
   const add = bridges.map((bridge) => `firewall-cmd --permanent --zone=trusted --add-interface=${bridge}`);
   return [
@@ -72,7 +78,7 @@ function checkFirewalld(bridges: readonly string[], facts: MachineFacts): Findin
   ];
 }
 
-function checkIptables(bridges: readonly string[], facts: MachineFacts): Finding[] {
+function checkIptables(bridges: readonly string[], facts: FirewallFacts): Finding[] {
   const suspects = [...(facts.docker ? ["Docker"] : []), ...(facts.ufwEnabled ? ["ufw"] : [])];
   if (!facts.firewall.known) {
     if (suspects.length === 0) return [];
