@@ -1,9 +1,10 @@
 import { createContext } from "../../tools/commands/context.ts";
 import { checkHost } from "../../tools/commands/host-check.ts";
 import { evacuateHost, returnHost } from "../../tools/commands/host-evacuate.ts";
+import { prepareHost } from "../../tools/commands/host-prepare.ts";
 import type { Cli, StackOptions } from "../cli.ts";
 
-/** The commands for the maintenance of a host: host check, evacuate, return. */
+/** The commands for the maintenance of a host: host check, prepare, evacuate, return. */
 export function addHostCommands(cli: Cli): void {
   const group = cli.group("host", "look after the host that the machines are on");
   const hostOption = ["--host <uri>", "connection URI of the host, where the stack has several"] as const;
@@ -26,6 +27,23 @@ behind qemu+ssh is asked through ssh, as your own configuration of OpenSSH says.
       cli.action(async ({ host, json = false, stack }: StackOptions & { host?: string; json?: boolean }) =>
         checkHost(createContext(stack), { host, json }),
       ),
+    );
+  cli
+    .onStack("prepare", "show the settings that the host needs, as a diff; --apply makes them", "", group)
+    .option(...hostOption)
+    .option("--apply", "write the files and run the commands (as root, on this machine)")
+    .option("-y, --yes", "do not ask, also where a value is replaced that somebody set")
+    .addHelpText(
+      "after",
+      `
+How libvirt-guests and systemd end the machines with their host: with time for jobs, all at once. Files say who wrote them
+and how to undo it. Nothing is restarted. A second run finds nothing to do.`,
+    )
+    .action(
+      cli.action(async (options: StackOptions & { host?: string; apply?: boolean; yes?: boolean }) => {
+        const { apply = false, host, stack, yes = false } = options;
+        return prepareHost(createContext(stack), { host, apply, yes });
+      }),
     );
   cli
     .onStack("evacuate", "empty and stop this stack's machines on the host, for its maintenance", "", group)

@@ -20,6 +20,8 @@ export interface SystemFacts {
   readonly guestsDefaults: Known<ReadonlyMap<string, string>>;
   /** Units of systemd by name. */
   readonly units: Known<ReadonlyMap<string, ReadonlyMap<string, string>>>;
+  /** Our drop-ins for units that exist, by path. */
+  readonly dropIns: ReadonlyMap<string, string>;
   readonly kvm: KvmResult;
   readonly iptables: Known<{ forward: readonly string[]; input: readonly string[] }>;
   readonly nftables: Known<string>;
@@ -87,6 +89,7 @@ export function unknownSystem(why: string): SystemFacts {
     guestsFile: nobodyKnows,
     guestsDefaults: nobodyKnows,
     units: nobodyKnows,
+    dropIns: new Map(),
     kvm: { usable: undefined, reason: why },
     iptables: nobodyKnows,
     nftables: nobodyKnows,
@@ -111,6 +114,11 @@ export function systemFacts(output: string): SystemFacts {
     guestsFile: guestsFile(sections),
     guestsDefaults: ended(section("guests-script"), "libvirt-guests is not installed", parseAssignments),
     units: ended(section("units"), "systemd does not run there", parseUnits),
+    dropIns: new Map(
+      [...sections].flatMap(([name, { code, text }]) =>
+        name.startsWith("/") && code === 0 ? [[name, text] as const] : [],
+      ),
+    ),
     kvm: kvmOf(section("kvm")),
     iptables: ended(section("iptables"), missing(section("iptables"), "iptables", needsRoot), (text) => ({
       forward: rulesOf("FORWARD", text),

@@ -1,6 +1,7 @@
 import { parseLibvirtUri } from "../../providers/libvirt/client/index.ts";
 import { run } from "../process/run.ts";
 import { GUESTS_FILES, type SystemFacts, systemFacts, unknownSystem } from "./facts.ts";
+import { DROP_INS } from "./prepare.ts";
 
 /** How long a host may take to answer; ssh needs some of it to log in. */
 const PROBE_MS = 45_000;
@@ -41,6 +42,7 @@ guests_script() {
 ask guests-script guests_script
 units() { [ -d /run/systemd/system ] && systemctl show ${UNITS.join(" ")} --property ${PROPERTIES.join(",")}; }
 ask units units
+${DROP_INS.map((path) => `ask ${path} cat ${path}`).join("\n")}
 ask kvm test -c /dev/kvm
 ask iptables iptables -S
 ask nft nft list ruleset
