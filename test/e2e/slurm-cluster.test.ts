@@ -1,6 +1,7 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { byHand } from "./scenarios/by-hand.ts";
 import { changes } from "./scenarios/changes.ts";
+import { hostMaintenance } from "./scenarios/host.ts";
 import { images } from "./scenarios/images.ts";
 import { jobs } from "./scenarios/jobs.ts";
 import { powerCut } from "./scenarios/power-cut.ts";
@@ -51,6 +52,7 @@ describe("while an administrator keeps a node drained", () => {
 });
 
 powerCut(cluster);
+hostMaintenance(cluster);
 
 describe("afterwards", () => {
   it("both nodes run a job, and everything that ran is accounted for", async () => {

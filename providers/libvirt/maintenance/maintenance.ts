@@ -156,7 +156,8 @@ async function evacuateMachine(
     await holdMachine(run, machine, hold);
     held = true;
   };
-  const reason = `hyperlab: host maintenance: ${order.reason}`;
+  // The guest puts `hyperlab:` before it.
+  const reason = `host maintenance: ${order.reason}`;
   await stopGuest(run, machine.ref, { inputs: machine.inputs, reason, neverUp: false, beforeShutdown });
   // It went off by itself or had crashed: it is to come back all the same.
   if (!held) await holdMachine(run, machine, hold);
