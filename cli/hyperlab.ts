@@ -1,5 +1,6 @@
 import { Cli } from "./cli.ts";
 import { addHostCommands } from "./commands/host.ts";
+import { addRotateCommands } from "./commands/rotate.ts";
 import { addStackCommands } from "./commands/stack.ts";
 
 /** The command `hyperlab`. Returns the exit code. */
@@ -7,5 +8,6 @@ export function hyperlab(args: readonly string[]): Promise<number> {
   const cli = new Cli({ name: "hyperlab", separator: "", help: "hyperlab --help" });
   addStackCommands(cli);
   addHostCommands(cli);
+  addRotateCommands(cli);
   return cli.run(args);
 }

@@ -1,6 +1,6 @@
 import * as pulumi from "@pulumi/pulumi";
 import { z } from "zod";
-import { HpcCluster } from "../components/hpc-cluster/index.ts";
+import { HpcCluster, readKeyGenerations } from "../components/hpc-cluster/index.ts";
 import { StackIdentity } from "../components/stack-identity/index.ts";
 import { hasErrors, imageRequests, planLab, printFindings } from "../planning/index.ts";
 import { ownedUuid } from "../providers/libvirt/ownership/index.ts";
@@ -67,6 +67,7 @@ export async function declareLab(args: LabArgs): Promise<LabOutputs> {
     plan: plan.hpc,
     owner: identity.owner,
     secret: identity.secret,
+    keyGenerations: readKeyGenerations(new pulumi.Config("hyperlab").getObject<unknown>("keys")),
     imageBuilds: images.builds,
   });
 }

@@ -1,5 +1,6 @@
 import type * as pulumi from "@pulumi/pulumi";
 import type { HpcClusterPlan } from "../../planning/plan.ts";
+import type { KeyGenerations } from "./key-generations.ts";
 
 /** Arguments of `HpcCluster`. */
 export interface HpcClusterArgs {
@@ -18,6 +19,15 @@ export interface HpcClusterArgs {
 
   /** Secret from which every key of the cluster is derived, from `StackIdentity`; 32 bytes in hex. */
   readonly secret: pulumi.Input<string>;
+
+  /**
+   * How often each key was made anew. A higher number is a rotation: the cluster takes the new key while jobs run, and no
+   * machine restarts.
+   *
+   * @example { "slurm-key": 2 }
+   * @default the first generation of each key
+   */
+  readonly keyGenerations?: KeyGenerations;
 
   /**
    * Files to build or download before the volume of an image is uploaded, by the key of the plan's image; the

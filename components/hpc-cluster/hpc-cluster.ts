@@ -3,6 +3,7 @@ import * as libvirt from "@pulumi/libvirt";
 import * as pulumi from "@pulumi/pulumi";
 import type { HpcClusterPlan, NodePlan } from "../../planning/plan.ts";
 import type { HpcClusterArgs, NodeOutput, Verification } from "./args.ts";
+import type { KeyGenerations } from "./key-generations.ts";
 import { type ClusterKeys, clusterKeys, hostPublicKey } from "./keys.ts";
 import { createMachine, createNetwork } from "./machines.ts";
 import { configureSlurm, controllerConnection, installSecrets, parseVerification } from "./slurm.ts";
@@ -40,7 +41,10 @@ export class HpcCluster extends pulumi.ComponentResource {
   constructor(name: string, args: HpcClusterArgs, opts?: pulumi.ComponentResourceOptions) {
     super("hyperlab:index:HpcCluster", name, {}, opts);
     const { plan } = args;
-    const keys = pulumi.secret(pulumi.output(args.secret).apply((secret) => clusterKeys(secret, plan.name)));
+    const generations = args.keyGenerations ?? {};
+    const keys = pulumi.secret(
+      pulumi.output(args.secret).apply((secret) => clusterKeys(secret, plan.name, generations)),
+    );
     const host = new libvirt.Provider(
       `${name}-host`,
       { uri: plan.host.uri, owner: args.owner, identitySecret: keys.identitySecret },
@@ -58,7 +62,7 @@ export class HpcCluster extends pulumi.ComponentResource {
       createMachine(node, storage, pulumi.mergeOptions(attached, { dependsOn: after }));
 
     const controller = machine(plan.controller, [storage.state]);
-    const verified = this.configure(name, plan, keys, controller, (ready) =>
+    const verified = this.configure(name, plan, keys, generations, controller, (ready) =>
       plan.computeNodes.map((node) => machine(node, [ready])),
     );
 
@@ -78,12 +82,20 @@ export class HpcCluster extends pulumi.ComponentResource {
     name: string,
     plan: HpcClusterPlan,
     keys: pulumi.Output<ClusterKeys>,
+    generations: KeyGenerations,
     controller: libvirt.Domain,
     computeNodes: (ready: pulumi.Resource) => libvirt.Domain[],
   ): remote.Command {
     const connection = controllerConnection(plan, keys);
     const opts = (dependsOn: pulumi.Resource[]) => ({ parent: this, dependsOn });
-    const secrets = installSecrets(name, connection, keys, controller.generation, opts([controller]));
+    const secrets = installSecrets(
+      name,
+      connection,
+      keys,
+      generations,
+      controller.generation,
+      opts([controller]),
+    );
     const before = configureSlurm(name, "before", plan, connection, keys, controller, opts([secrets]));
     const nodes = computeNodes(before);
     return configureSlurm(name, "after", plan, connection, keys, controller, opts([before, ...nodes]));

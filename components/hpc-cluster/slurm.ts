@@ -5,6 +5,7 @@ import { controllerDocument } from "../../planning/controller-document.ts";
 import type { HpcClusterPlan } from "../../planning/plan.ts";
 import { withMeasuredBoot } from "../../planning/slurm/timing.ts";
 import type { Verification } from "./args.ts";
+import type { KeyGenerations } from "./key-generations.ts";
 import { type ClusterKeys, hostPublicKey } from "./keys.ts";
 
 /** How the commands reach the controller. */
@@ -36,12 +37,15 @@ export function installSecrets(
   name: string,
   connection: pulumi.Input<types.input.remote.ConnectionArgs>,
   keys: pulumi.Output<ClusterKeys>,
+  generations: KeyGenerations,
   generation: pulumi.Output<string>,
   opts: pulumi.CustomResourceOptions,
 ): remote.Command {
+  // A controller with programs that would switch keys at once, under the jobs that run, knows only the first format.
+  const rotated = Object.values(generations).some((made) => made > 1);
   const document = keys.apply((made) =>
     JSON.stringify({
-      format: 1,
+      format: rotated ? 2 : 1,
       slurmJwks: made.slurmJwks,
       databasePassword: made.databasePassword,
       clusterSshKey: made.clusterSshKey.privateKey,

@@ -24,11 +24,13 @@ const PACKAGES = [
   "slurm-wlm-mysql-plugin",
   "mariadb-server-core",
   "mariadb-client-core",
+  "slurmd",
 ];
 const EXCLUDED = ["/usr/share/man/*", "/usr/share/doc/*", "/usr/share/locale/*"];
 
 /** The programs run as root of namespaces of their own; without root rights those of a user namespace. */
-const asRoot = process.getuid?.() === 0 ? [] : ["--user", "--map-auto", "--setuid=0", "--setgid=0"];
+export const asNamespaceRoot =
+  process.getuid?.() === 0 ? [] : ["--user", "--map-auto", "--setuid=0", "--setgid=0"];
 
 /**
  * Folder with a Debian 13 tree that holds slurmctld, built once (half a minute) and kept in the user's cache.
@@ -45,7 +47,7 @@ export function slurmTree(): string {
   const result = spawnSync(
     "mmdebstrap",
     [
-      `--mode=${asRoot.length === 0 ? "root" : "unshare"}`,
+      `--mode=${asNamespaceRoot.length === 0 ? "root" : "unshare"}`,
       "--variant=minbase",
       "--quiet",
       `--include=${PACKAGES.join()}`,
@@ -124,7 +126,17 @@ export function bootSlurm(
     const result = spawnSync(
       "unshare",
       [
-        ...[...asRoot, "--net", "--uts", "--mount", "--pid", "--fork", "--kill-child", "bash", script],
+        ...[
+          ...asNamespaceRoot,
+          "--net",
+          "--uts",
+          "--mount",
+          "--pid",
+          "--fork",
+          "--kill-child",
+          "bash",
+          script,
+        ],
         ...[tree, folder, controller.name, controller.address, accounting ? "accounting" : "alone"],
       ],
       { encoding: "utf8", timeout: 100_000, maxBuffer: 256 * 1024 * 1024 },

@@ -13,11 +13,30 @@ import { runPreview, showMessages, terminalWidth } from "./preview.ts";
 export interface UpOptions {
   /** Do not ask before machines are interrupted or removed. */
   yes: boolean;
+  /** What is asked even where no machine is interrupted. */
+  confirm?: string;
 }
 
 /** Brings the lab up, or makes the changes that the cluster file asks for. Returns the exit code. */
 export async function up(context: Context, options: UpOptions): Promise<number> {
   return bringUp(context, await prepareRun(context, "change"), options);
+}
+
+/** As `tryUp`; returns the exit code. */
+export async function bringUp(
+  context: Context,
+  session: EngineSession,
+  options: UpOptions,
+  question = ask,
+): Promise<number> {
+  return (await tryUp(context, session, options, question)).code;
+}
+
+/** How `up` ended. */
+export interface UpResult {
+  code: number;
+  /** False where nothing was touched: refused, declined, interrupted before, or overtaken by another change. */
+  begun: boolean;
 }
 
 /**
@@ -26,19 +45,19 @@ export async function up(context: Context, options: UpOptions): Promise<number> 
  *
  * @param question How the person at the terminal is asked.
  */
-export async function bringUp(
+export async function tryUp(
   context: Context,
   session: EngineSession,
   options: UpOptions,
   question = ask,
-): Promise<number> {
+): Promise<UpResult> {
   const { layout, report } = context;
   const basis = (): string => fingerprint(layout, clusterFile(context)?.path);
   const before = basis();
   const { result, summary } = await runPreview(session, report);
   if (result.interrupted) {
     report.line("Interrupted; nothing was changed.");
-    return result.code;
+    return untouched(result.code);
   }
   showMessages(report, summary);
   const { pending } = await checkpoint(session, layout);
@@ -46,14 +65,14 @@ export async function bringUp(
   const verdict = judgePreview(summary, result.events, { failed: result.code !== 0, unsettled });
   if (verdict.kind === "refused") {
     report.line(`Nothing was changed. Full output: ${result.log}`);
-    return result.code || 1;
+    return untouched(result.code || 1);
   }
   if (verdict.kind === "apply") {
     showChanges(context, summary);
     const answer = await agreed(context, verdict.interrupts, options, question);
     if (answer === "no") {
       report.line("Nothing was changed.");
-      return 1;
+      return untouched(1);
     }
     // A person may think for an hour.
     const again = answer === "yes" ? (await runPreview(session, report)).summary : summary;
@@ -61,16 +80,18 @@ export async function bringUp(
       report.line(
         "The cluster file, the state or the host changed since the preview; nothing was changed. Run the command again.",
       );
-      return 1;
+      return untouched(1);
     }
     const code = await apply(context, session, summary);
-    if (code !== 0) return code;
+    if (code !== 0) return { code, begun: true };
   } else report.line("Nothing changes.");
   report.line();
   const outputs = readLabOutputs(await stackOutputs(session));
   for (const line of renderLab(outputs, layout.folder)) report.line(line);
-  return 0;
+  return { code: 0, begun: true };
 }
+
+const untouched = (code: number): UpResult => ({ code, begun: false });
 
 async function apply(context: Context, session: EngineSession, previewed: PreviewSummary): Promise<number> {
   const { layout, report } = context;
@@ -91,16 +112,18 @@ function showChanges({ report }: Context, summary: PreviewSummary): void {
   report.line();
 }
 
-/** Asks only where a person is there and machines are interrupted; all else needs no answer. */
+/** Asks only where a person is there, and machines are interrupted or the command always asks. */
 async function agreed(
   context: Context,
   interrupts: readonly string[],
   options: UpOptions,
   question: typeof ask,
 ): Promise<"yes" | "no" | "not asked"> {
-  if (options.yes || !context.interactive || interrupts.length === 0) return "not asked";
+  if (options.yes || !context.interactive) return "not asked";
   const what = interrupts.length <= 5 ? interrupts.join(", ") : `${interrupts.length} machines`;
-  const answer = await question(`This interrupts ${what}. Go on? [y/N] `);
+  const reasons = [options.confirm ?? [], interrupts.length === 0 ? [] : `This interrupts ${what}.`].flat();
+  if (reasons.length === 0) return "not asked";
+  const answer = await question(`${reasons.join(" ")} Go on? [y/N] `);
   return answer !== undefined && /^y(es)?$/i.test(answer) ? "yes" : "no";
 }
 

@@ -9,17 +9,40 @@ import socket
 import sys
 import time
 
-from hyperlab import accounts, bundle, database, document, drain, files, machine, seed, slurm, slurm_conf, state_disk, verify
+from hyperlab import (
+    accounts,
+    bundle,
+    database,
+    document,
+    drain,
+    files,
+    machine,
+    rotation,
+    seed,
+    slurm,
+    slurm_conf,
+    state_disk,
+    verify,
+)
 from hyperlab.process import Problem, run, succeeds
 
 CONFIG = "/srv/hyperlab/config"
 SECRETS = f"{CONFIG}/secrets.json"
 DOCUMENT = f"{CONFIG}/document.json"
 BUNDLE = f"{CONFIG}/bundle.json"
+#: The keys in force, which differ from the wanted ones during a rotation.
+JWKS = f"{CONFIG}/slurm.jwks"
+RECORD = "/var/lib/hyperlab/distribution.json"
+#: The bundle that a node could not be given, by name.
+UNREACHED = "/run/hyperlab/unreached.json"
 CLUSTER_KEY = "/etc/hyperlab/cluster_key"
 ACTIVE = "/var/lib/hyperlab/active.json"
+ACTIVE_ACCOUNTING = "/var/lib/hyperlab/active-accounting.json"
+SLURMDBD_CONF = "/etc/slurm/slurmdbd.conf"
 CONF_FILES = {"slurm.conf": "slurmConf", "cgroup.conf": "cgroupConf", "gres.conf": "gresConf"}
 START_SECONDS = 600
+#: What the nodes have to take a bundle, one step of a rotation.
+NODES_SECONDS = 600
 SLURMDBD_PORT = 6819
 
 
@@ -39,16 +62,99 @@ def store_secrets(text):
     parsed = document.parse_secrets(text)
     state_disk.mount()
     make_directories()
+    # A cluster of an earlier version kept no set of its own.
+    if not files.read_text(JWKS):
+        known = files.read_text(slurm.JWKS) or (files.read_json(SECRETS) or parsed)["slurmJwks"]
+        files.write(JWKS, known, 0o600)
     files.write_json(SECRETS, parsed)
-    changed = install_secrets(parsed)
-    if changed and os.path.exists(slurm.CONF) and slurm.answers():
-        apply_document(files.read_json(DOCUMENT), files.read_text(slurm.CONF))
+    wanted = files.read_json(DOCUMENT)
+    if wanted and os.path.exists(slurm.CONF):
+        rotate(wanted, parsed)
+    else:
+        files.write(JWKS, parsed["slurmJwks"], 0o600)
+        install_secrets(parsed)
     return {"stored": True}
 
 
 def install_secrets(secrets):
     files.write(CLUSTER_KEY, secrets["clusterSshKey"].rstrip("\n") + "\n", 0o600)
-    return files.write(slurm.JWKS, secrets["slurmJwks"], 0o600, slurm.SLURM_ID, slurm.SLURM_ID)
+    keys = files.read_text(JWKS) or secrets["slurmJwks"]
+    return files.write(slurm.JWKS, keys, 0o600, slurm.SLURM_ID, slurm.SLURM_ID)
+
+
+def rotate(wanted, secrets):
+    """Bring a cluster that runs from the secrets that it has to the wanted ones; an interrupted run is gone on with."""
+    if not is_installed(wanted, secrets):
+        apply_secrets(wanted, secrets)
+    elif rotation.following(files.read_text(JWKS), secrets["slurmJwks"]) is not None:
+        # Whatever an earlier run was stopped at.
+        distribute()
+    while (step := rotation.following(files.read_text(JWKS), secrets["slurmJwks"])) is not None:
+        what, keys = step
+        if what != "replace":
+            wait_for_nodes(wanted)
+        if what == "forget":
+            log(f"SLURM's key: waits {rotation.TOKEN_SECONDS} s for what the old key signed to run out")
+            time.sleep(rotation.TOKEN_SECONDS)
+        log(f"SLURM's key: {STEPS[what]}")
+        files.write(JWKS, keys, 0o600)
+        apply_secrets(wanted, secrets)
+        wait_for_nodes(wanted)
+
+
+STEPS = {
+    "replace": "every machine gets another one",
+    "introduce": "every machine learns the new one, the old one still signs",
+    "sign": "the new one signs, the old one is still known",
+    "forget": "every machine forgets the old one",
+}
+
+
+def apply_secrets(wanted, secrets):
+    install_secrets(secrets)
+    start_accounting(wanted, secrets)
+    apply_slurm(wanted, current_conf())
+    publish(wanted, seed.load()["controller"], files.read_text(slurm.JWKS))
+
+
+def is_installed(wanted, secrets):
+    """Whether every service of this machine, and what it gives to the nodes, has the secrets in force."""
+    keys = files.read_text(JWKS)
+    conf = document.slurmdbd_conf(wanted["slurmdbdConf"], secrets["databasePassword"])
+    return (
+        (files.read_text(slurm.JWKS), files.read_text(SLURMDBD_CONF)) == (keys, conf)
+        and files.read_json(ACTIVE_ACCOUNTING) == {"digest": accounting_digest()}
+        and files.read_json(ACTIVE) == {"digest": active_digest()}
+        and (files.read_json(BUNDLE) or {}).get("bundle", {}).get("slurmJwks") == keys
+    )
+
+
+def accounting_digest():
+    return bundle.digest([files.read_text(SLURMDBD_CONF), files.read_text(slurm.JWKS)])
+
+
+def wait_for_nodes(wanted):
+    """Until every node has the bundle in force; one that is off takes the bundle of then before its slurmd starts."""
+    digest = (files.read_json(BUNDLE) or {}).get("digest")
+    said = None
+
+    def late():
+        states = {name: node["state"] for name, node in slurm.all_nodes().items()}
+        applied, unreached = files.read_json(RECORD, {}), files.read_json(UNREACHED, {})
+        return rotation.awaited(wanted["nodes"], digest, applied, unreached, states)
+
+    deadline = time.monotonic() + NODES_SECONDS
+    while names := late():
+        if time.monotonic() > deadline:
+            raise Problem(
+                f"SLURM's key is between two steps: {', '.join(names)} did not take it within {NODES_SECONDS} s, and SLURM "
+                "hears from them. Every machine is served meanwhile. Look at `journalctl -u hyperlab-distributor` on the "
+                "controller, then run again: it goes on from here."
+            )
+        if names != said:
+            said = names
+            log(f"SLURM's key: waits for {', '.join(names)}")
+        time.sleep(1)
 
 
 def make_directories():
@@ -123,8 +229,13 @@ def make_homes(users):
 def start_accounting(wanted, secrets):
     database.start(secrets["databasePassword"])
     text = document.slurmdbd_conf(wanted["slurmdbdConf"], secrets["databasePassword"])
-    changed = files.write("/etc/slurm/slurmdbd.conf", text, 0o600, slurm.SLURM_ID, slurm.SLURM_ID)
-    run(["systemctl", "restart" if changed else "start", "slurmdbd.service"])
+    # After the database knows the password: a file that is current says that both are.
+    files.write(SLURMDBD_CONF, text, 0o600, slurm.SLURM_ID, slurm.SLURM_ID)
+    # slurmdbd reads its keys at its start only; slurmctld keeps what there is to record until it is back.
+    state = {"digest": accounting_digest()}
+    current = files.read_json(ACTIVE_ACCOUNTING) == state
+    run(["systemctl", "start" if current else "restart", "slurmdbd.service"])
+    files.write_json(ACTIVE_ACCOUNTING, state)
     # SLURM's own tools need slurm.conf, which follows; slurmctld needs slurmdbd at its first start.
     wait_until("slurmdbd accepts connections", lambda: listens(seed.load()["controller"]["address"], SLURMDBD_PORT))
 
@@ -194,6 +305,11 @@ def publish(wanted, controller, jwks):
     nodes = [{key: entry[key] for key in ("name", "address", "hostKey")} for entry in wanted["nodes"]]
     files.write_json(DOCUMENT, wanted)
     files.write_json(BUNDLE, {"bundle": content, "digest": bundle.digest(content), "nodes": nodes})
+    distribute()
+
+
+def distribute():
+    """The distributor reads the bundle anew."""
     serving = succeeds(["systemctl", "is-active", "--quiet", "hyperlab-distributor.service"])
     run(["systemctl", "reload" if serving else "start", "hyperlab-distributor.service"])
 
@@ -220,7 +336,7 @@ def apply_document(wanted, slurm_text):
     apply_slurm(wanted, slurm_text)
     ensure_associations(wanted["users"])
     files.write(f"{CONFIG}/slurm.conf", slurm_text)
-    publish(wanted, controller, secrets["slurmJwks"])
+    publish(wanted, controller, files.read_text(slurm.JWKS))
 
 
 def ensure_associations(users):
@@ -323,6 +439,10 @@ def boot():
         return
     if not os.path.exists(slurm.CONF):
         apply_document(wanted, files.read_text(f"{CONFIG}/slurm.conf") or wanted["slurmConf"])
+        return
+    if not is_installed(wanted, secrets):
+        # The machine went down in the middle of a change of its secrets.
+        apply_document(wanted, files.read_text(slurm.CONF))
         return
     homes = ["home.automount"] if os.path.exists("/etc/systemd/system/home.automount") else []
     run(["systemctl", "start", "--no-block", "hyperlab-controller.target", *homes])

@@ -19,7 +19,6 @@ from hyperlab import controller, files
 
 PORT = 6816
 KNOWN_HOSTS = "/run/hyperlab/known_hosts"
-RECORD = "/var/lib/hyperlab/distribution.json"
 PARALLEL = 8
 FIRST_RETRY, LAST_RETRY = 2, 60
 
@@ -34,6 +33,7 @@ class Schedule:
         self.due = {}
         self.delay = {}
         self.running = set()
+        self.unreached = {}
 
     def publish(self, digest, nodes, now):
         """A bundle and the nodes it is for; nodes that have it already are left alone."""
@@ -41,6 +41,7 @@ class Schedule:
         self.applied = {name: value for name, value in self.applied.items() if name in nodes}
         self.due = {name: now for name in nodes if self.applied.get(name) != digest}
         self.delay = {}
+        self.unreached = {}
 
     def knock(self, name, address, digest, now):
         """A node says what it has; return whether it is a node of ours. A stale one is due at once."""
@@ -49,6 +50,7 @@ class Schedule:
         if digest == self.digest:
             self.applied[name] = digest
             self.due.pop(name, None)
+            self.unreached.pop(name, None)
         else:
             self.applied.pop(name, None)
             self.delay.pop(name, None)
@@ -72,11 +74,14 @@ class Schedule:
         if succeeded:
             self.applied[name] = digest
             self.delay.pop(name, None)
+            self.unreached.pop(name, None)
             if digest == self.digest:
                 self.due.pop(name, None)
             else:
                 self.due[name] = now
-        elif name not in self.due:
+            return
+        self.unreached[name] = digest
+        if name not in self.due:
             self.delay[name] = min(LAST_RETRY, self.delay.get(name, FIRST_RETRY / 2) * 2)
             self.due[name] = now + self.delay[name]
 
@@ -120,7 +125,7 @@ class Service:
     """The distributor as a process: one thread decides, a few push."""
 
     def __init__(self):
-        self.schedule = Schedule(files.read_json(RECORD, {}))
+        self.schedule = Schedule(files.read_json(controller.RECORD, {}))
         self.pool = concurrent.futures.ThreadPoolExecutor(PARALLEL)
         self.text = ""
         self.failing = {}
@@ -161,7 +166,11 @@ class Service:
             elif self.failing.get(name) != said:
                 self.failing[name] = said
                 print(f"{name}: not reached, tried again: {said}", file=sys.stderr, flush=True)
-            files.write_json(RECORD, self.schedule.applied)
+            self.record()
+
+    def record(self):
+        files.write_json(controller.RECORD, self.schedule.applied)
+        files.write_json(controller.UNREACHED, self.schedule.unreached)
 
     def answer(self, sock):
         data, (address, port) = sock.recvfrom(2048)
@@ -171,6 +180,7 @@ class Service:
         except (ValueError, KeyError, TypeError):
             return
         if self.schedule.knock(name, address, digest, time.monotonic()):
+            self.record()
             sock.sendto(json.dumps({"digest": self.schedule.digest}).encode(), (address, port))
 
     def run(self):

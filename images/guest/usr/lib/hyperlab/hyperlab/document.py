@@ -5,6 +5,8 @@ import json
 from hyperlab.process import Problem
 
 FORMAT = 1
+#: Secrets of a cluster whose keys were rotated: programs that switch them at once know this format not.
+ROTATED = 2
 PASSWORD_SLOT = "@databasePassword@"
 
 SECRETS = {"slurmJwks": str, "databasePassword": str, "clusterSshKey": str}
@@ -24,15 +26,15 @@ CLUSTER = {
 }
 
 
-def parse(text, fields, name):
+def parse(text, fields, name, formats=(FORMAT,)):
     """A document with the fields of its kind. Values never appear in an error: some are secret."""
     try:
         document = json.loads(text)
     except ValueError:
         raise Problem(f"controller: standard input of `{name}` is not JSON.") from None
-    if not isinstance(document, dict) or document.get("format") != FORMAT:
+    if not isinstance(document, dict) or document.get("format") not in formats:
         raise Problem(
-            f"controller: the document of `{name}` has another format than {FORMAT}; program and image do not fit."
+            f"controller: the document of `{name}` has another format than {formats[-1]}; program and image do not fit."
         )
     wrong = [key for key, kind in fields.items() if not isinstance(document.get(key), kind)]
     if wrong:
@@ -41,7 +43,7 @@ def parse(text, fields, name):
 
 
 def parse_secrets(text):
-    secrets = parse(text, SECRETS, "secrets")
+    secrets = parse(text, SECRETS, "secrets", (FORMAT, ROTATED))
     return {key: secrets[key] for key in ("format", *SECRETS)}
 
 

@@ -12,6 +12,8 @@ from hyperlab.process import NotYet, Problem, run, succeeds
 
 SLURMD_OPTIONS = "/etc/default/slurmd"
 DRAINED = "/var/lib/hyperlab/drained.json"
+#: There as soon as what this machine has was current in this boot; slurmd.service has it as a condition.
+CURRENT = "/run/hyperlab/current"
 KNOCK_SECONDS = 3
 KNOCK_PORT = 6816
 #: A job that was started when the drain came gets its control group within this time.
@@ -31,6 +33,7 @@ def apply(text):
     options = f"SLURMD_OPTIONS=--conf-server={wanted['controller']['address']}:6817\n"
     key_changed = files.write(SLURMD_OPTIONS, options) or key_changed
     files.write_json(seed.APPLIED, {"digest": bundle.digest(wanted), "cluster": wanted["cluster"]})
+    files.write(CURRENT, bundle.digest(wanted) + "\n")
     # Jobs live in a scope of their own and survive a restart of the daemon.
     run(["systemctl", "restart" if key_changed else "start", "--no-block", "slurmd.service"])
 
@@ -58,11 +61,18 @@ def knock():
             sock.sendto(json.dumps({"name": slurm.this_node(), "digest": digest}).encode(), (address, KNOCK_PORT))
             reply = json.loads(sock.recv(2048))
             if digest and reply.get("digest") == digest:
+                start_slurmd(digest)
                 return
         except (OSError, ValueError):
             # No controller yet, or it does not serve this machine yet.
             pass
         time.sleep(max(0.0, KNOCK_SECONDS - (time.monotonic() - started)))
+
+
+def start_slurmd(digest):
+    """slurmd starts at each boot once the controller says that this machine has the keys of now."""
+    files.write(CURRENT, digest + "\n")
+    run(["systemctl", "start", "--no-block", "slurmd.service"])
 
 
 def quiesce(reason, slice_seconds):
@@ -120,6 +130,8 @@ def readiness():
     """The node's own state when it serves; NotYet says what is missing."""
     if not applied_digest():
         raise NotYet("waits for the controller to hand over users, mounts and the SLURM key")
+    if not os.path.exists(CURRENT):
+        raise NotYet("waits for the controller to say whether the SLURM key of this machine is current")
     if not succeeds(["systemctl", "is-active", "--quiet", "slurmd.service"]):
         raise NotYet("slurmd is not up yet")
     node = slurm.node(slurm.this_node())

@@ -52,5 +52,6 @@ def setup_compute(seed):
     machine.follow_clock(seed["controller"]["address"])
     units = ["hyperlab-self-drain.service", "hyperlab-knock.service"]
     if os.path.exists(slurm.JWKS) and os.path.exists(APPLIED):
-        units += ["home.automount", "slurmd.service", "hyperlab-resume.service"]
+        # slurmd starts when the controller has said that the keys are current (hyperlab-knock.service).
+        units += ["home.automount", "hyperlab-resume.service"]
     run(["systemctl", "start", "--no-block", *units])
