@@ -1,6 +1,6 @@
 import * as pulumi from "@pulumi/pulumi";
 import { describe, expect, it } from "vitest";
-import { HpcCluster } from "../../components/hpc-cluster/index.ts";
+import { HpcCluster, type KeyGenerations } from "../../components/hpc-cluster/index.ts";
 import { StackIdentity } from "../../components/stack-identity/index.ts";
 import type { HpcClusterPlan } from "../../planning/index.ts";
 import {
@@ -16,7 +16,12 @@ import {
 async function declare(
   computeNodes: number,
   preview: boolean,
-  { bootSeconds, example = "dev.yaml" }: { bootSeconds?: number; example?: string } = {},
+  {
+    bootSeconds,
+    example = "dev.yaml",
+    keyGenerations,
+    secret,
+  }: { bootSeconds?: number; example?: string; keyGenerations?: KeyGenerations; secret?: string } = {},
 ): Promise<{ mocks: RecordingMocks; cluster: HpcCluster; plan: HpcClusterPlan }> {
   const mocks = new RecordingMocks(preview, bootSeconds === undefined ? {} : { bootSeconds });
   await pulumi.runtime.setMocks(mocks, "hyperlab", "test", preview);
@@ -26,7 +31,8 @@ async function declare(
   const cluster = new HpcCluster("dev", {
     plan,
     owner: identity.owner,
-    secret: identity.secret,
+    secret: secret ?? identity.secret,
+    ...(keyGenerations === undefined ? {} : { keyGenerations }),
     imageBuilds: { base: build },
   });
   await resolved(cluster.urn);
@@ -119,6 +125,34 @@ it("takes SLURM's time-outs from the controller's measured boot, with everything
   const timeouts = (texts: readonly string[]) => texts.map((text) => text.match(/\w+Timeout=\d+/g));
   expect(timeouts(fast)).toEqual(timeouts(assumed));
 });
+
+it.each([{ "slurm-key": 2 }, { "db-password": 2 }])(
+  "%j changes what the controller is told, and no machine, seed or anything else",
+  async (keyGenerations) => {
+    const secret = "5".repeat(64);
+    const inputsOf = async (more: { keyGenerations?: KeyGenerations }) => {
+      const { mocks } = await declare(2, false, { secret, ...more });
+      const ours = mocks.registered.filter(({ type }) => type !== "pulumi:index:Stash");
+      return new Map(
+        ours.map(({ name, inputs }) => [
+          name,
+          // The mark of the stack is another one in each test.
+          JSON.stringify({ ...inputs, ...("owner" in inputs ? { owner: "" } : {}) }),
+        ]),
+      );
+    };
+    const [before, first, after] = [
+      await inputsOf({}),
+      await inputsOf({ keyGenerations: { "slurm-key": 1, "db-password": 1 } }),
+      await inputsOf({ keyGenerations }),
+    ];
+    expect(first).toEqual(before);
+    expect([...after].filter(([name, inputs]) => before.get(name) !== inputs).map(([name]) => name)).toEqual([
+      "dev-secrets",
+    ]);
+    expect([...after.keys()]).toEqual([...before.keys()]);
+  },
+);
 
 it("uses an existing network and declares none", async () => {
   const { mocks } = await declare(2, true, { example: "existing-bridge.yaml" });
