@@ -5,6 +5,7 @@ import { hostMaintenance } from "./scenarios/host.ts";
 import { images } from "./scenarios/images.ts";
 import { jobs } from "./scenarios/jobs.ts";
 import { powerCut } from "./scenarios/power-cut.ts";
+import { keys } from "./scenarios/keys.ts";
 import { readmeScenarios } from "./scenarios/readme.ts";
 import { secrets } from "./scenarios/secrets.ts";
 import { ClusterUnderTest } from "./support/cluster.ts";
@@ -36,6 +37,7 @@ afterAll(async () => {
 
 jobs(cluster);
 readmeScenarios(cluster);
+keys(cluster);
 
 describe("while an administrator keeps a node drained", () => {
   beforeAll(() =>

@@ -36,17 +36,25 @@ export function declareNextGeneration(
   const committed = join(root, `Pulumi.${layout.stack}.yaml`);
   const path = existsSync(committed) ? committed : layout.stackFile;
   const before = readFileSync(path, "utf8");
-  const from = generationsInForce(layout)[key] ?? 1;
+  const declared = generationsInForce(layout)[key];
+  const from = declared ?? 1;
+  const edited = (text: string, value: number | undefined): string =>
+    editStackConfig(text, [{ path: [`${layout.project}:keys`, key], value }]);
+  const after = edited(before, from + 1);
   const write = (text: string): void => {
     replaceFile(path, text);
     prepareState(layout, root);
   };
-  write(editStackConfig(before, [{ path: [`${layout.project}:keys`, key], value: from + 1 }]));
+  write(after);
   return {
     file: path === committed ? relative(root, path) : path,
     from,
     to: from + 1,
-    undo: () => write(before),
+    // The engine may have written into the file since.
+    undo: () => {
+      const now = readFileSync(path, "utf8");
+      write(now === after ? before : edited(now, declared));
+    },
   };
 }
 

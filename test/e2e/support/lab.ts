@@ -103,6 +103,11 @@ export class LabUnderTest {
     return new Map(machines.map((machine) => [machine.name, machine]));
   }
 
+  /** `hyperlab rotate`, which must succeed. */
+  async rotate(key: string): Promise<string> {
+    return succeeded("hyperlab rotate", await this.npm("hyperlab", "rotate", key, "--yes"));
+  }
+
   async down(): Promise<void> {
     succeeded("npm run down", await this.npm("down", "--yes"));
   }
