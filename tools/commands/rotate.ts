@@ -28,7 +28,7 @@ const NOT_YET = {
   },
   "user-keys": {
     problem: "the key that hyperlab made for a person without one cannot be rotated yet",
-    fix: "put other public keys under users: sshKeys into the cluster file and run hyperlab up; no machine restarts",
+    fix: "put other public keys under users: ssh_keys into the cluster file and run hyperlab up; no machine restarts",
   },
 } as const;
 
