@@ -48,6 +48,18 @@ class Pushes(unittest.TestCase):
         self.schedule.knock("a", "10.0.0.0", "", 5)
         self.assertEqual(self.schedule.take(5, 8), ["a"])
 
+    def test_who_could_not_be_given_the_bundle_of_now_is_known(self):
+        for name in self.schedule.take(0, 8):
+            self.schedule.done(name, "one", name == "b", 1)
+        self.assertEqual(self.schedule.unreached, {"c": "one"})
+        self.schedule.knock("c", "10.0.0.2", "one", 2)
+        self.assertEqual(self.schedule.unreached, {})
+        self.schedule.publish("two", NODES, 3)
+        self.schedule.take(3, 8)
+        self.schedule.done("a", "two", False, 4)
+        self.schedule.publish("three", NODES, 5)
+        self.assertEqual(self.schedule.unreached, {})
+
     def test_strangers_are_ignored(self):
         self.assertFalse(self.schedule.knock("b", "10.9.9.9", "", 1))
         self.assertFalse(self.schedule.knock("zz", "10.0.0.1", "", 1))

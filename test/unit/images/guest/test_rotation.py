@@ -291,6 +291,23 @@ class Controller(unittest.TestCase):
                 self.secrets(OLD, "password-2")
                 self.assertEqual(self.events[:2], ["database password-2", "restart slurmdbd.service"])
 
+    def test_a_boot_mends_what_the_machine_went_down_in(self):
+        self.replace(controller.state_disk, "is_ours", lambda: True)
+        self.fail_at = "restart slurmdbd"
+        with self.assertRaises(Problem):
+            self.secrets(OLD, "password-2")
+        self.events.clear()
+        # Whatever cannot be mended yet keeps no service from its start.
+        controller.boot()
+        self.assertEqual(self.events[-1][:36], "start --no-block hyperlab-controller")
+        self.fail_at = None
+        self.events.clear()
+        controller.boot()
+        self.assertEqual(self.events[:2], ["database password-2", "restart slurmdbd.service"])
+        self.events.clear()
+        controller.boot()
+        self.assertEqual(len(self.events), 1)
+
     def test_a_node_that_does_not_take_it_stops_the_rotation_between_two_steps(self):
         self.replace(controller, "NODES_SECONDS", -1)
         self.reachable = False

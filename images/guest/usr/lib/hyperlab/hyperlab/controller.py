@@ -442,8 +442,10 @@ def boot():
         return
     if not is_installed(wanted, secrets):
         # The machine went down in the middle of a change of its secrets.
-        apply_document(wanted, files.read_text(slurm.CONF))
-        return
+        try:
+            apply_secrets(wanted, secrets)
+        except Problem as problem:
+            log(f"an interrupted change of secrets is left to the next run of the stack: {problem}")
     homes = ["home.automount"] if os.path.exists("/etc/systemd/system/home.automount") else []
     run(["systemctl", "start", "--no-block", "hyperlab-controller.target", *homes])
 
