@@ -55,6 +55,8 @@ export interface NetworkConfig {
   dhcpEnd?: string;
   dnsServers?: string[];
   dnsMode: "isolated";
+  /** What machines may reach outside their cluster. */
+  egress: "open" | "registries" | "none";
   /** By node: full name, `compute-NN` or `controller`. */
   staticLeases: Record<string, string>;
   vmMacs: Record<string, string>;

@@ -95,6 +95,7 @@ function networkConfig(file: HpcFile["network"], report: Report): NetworkConfig 
     dhcpEnd: file.dhcp_end,
     dnsServers: file.dns_servers,
     dnsMode: file.dns_mode,
+    egress: file.egress,
     staticLeases: file.static_leases,
     vmMacs: Object.fromEntries(Object.entries(file.vm_macs).map(([name, mac]) => [name, mac.toLowerCase()])),
   });

@@ -1,4 +1,5 @@
 import { hostsText } from "./hosts-text.ts";
+import { firewallRules } from "./network-policy/index.ts";
 import type { GroupPlan, HomePlan, HpcClusterPlan, UserPlan, VerifyPlan } from "./plan.ts";
 import {
   nodeLine,
@@ -21,7 +22,8 @@ export interface ControllerDocument {
   users: UserPlan[];
   groups: GroupPlan[];
   home: HomePlan;
-  network: { subnet: string };
+  /** `rules`: firewall of each role. Guest software from before them opens the subnet. */
+  network: { subnet: string; rules: { controller: string; compute: string } };
   drain: { timeoutSeconds: number };
   verify: VerifyPlan;
 }
@@ -52,7 +54,7 @@ export function controllerDocument(
     users: plan.users,
     groups: plan.groups,
     home: plan.home,
-    network: { subnet: plan.network.subnet },
+    network: { subnet: plan.network.subnet, rules: firewallRules(plan) },
     drain: plan.drain,
     verify: plan.verify,
   };

@@ -2,7 +2,7 @@ import type { HpcConfig, NetworkConfig } from "../config/model.ts";
 import { type AddressRange, formatRange } from "./addresses.ts";
 import { type Findings, HPC } from "./findings.ts";
 import { formatIpv4, formatSubnet, isHost, parseIpv4, parseSubnet, type Subnet } from "./ipv4.ts";
-import type { NetworkPlan } from "./plan.ts";
+import type { NetworkPlan, PolicyPlan } from "./plan.ts";
 
 /** The network with its numbers worked out. */
 export interface ResolvedNetwork {
@@ -12,6 +12,7 @@ export interface ResolvedNetwork {
   plan: NetworkPlan;
   /** Name servers of machines whose address is not given by the network's own DHCP. */
   nameServers: string[];
+  policy: PolicyPlan;
 }
 
 /** libvirt refuses larger ranges. */
@@ -41,7 +42,13 @@ export function resolveNetwork(config: HpcConfig, findings: Findings): ResolvedN
       ? { kind: "existing", attach: attachment(network), ...common }
       : { kind: "owned", inputs: ownedNetwork(config, subnet, gateway, range, servers), ...common };
   if (network.mode === "existing") existingNotes(network, findings);
-  return { subnet, gateway, range, plan, nameServers: servers };
+  const policy: PolicyPlan = {
+    egress: network.egress,
+    gateway: common.gateway,
+    // On a network of ours the host answers; the others are whom it asks.
+    nameServers: network.mode === "existing" ? servers : [common.gateway],
+  };
+  return { subnet, gateway, range, plan, nameServers: servers, policy };
 }
 
 function inside(subnet: Subnet, text: string, key: string, findings: Findings): number | undefined {

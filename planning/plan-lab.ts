@@ -85,6 +85,7 @@ function planHpc(
     hypervisor,
     pool: { name: names.pool, path: config.host.poolPath ?? `/var/lib/libvirt/images/${names.pool}` },
     network: network.plan,
+    policy: network.policy,
     images,
     ...(guestSoftware === undefined ? {} : { guestSoftware }),
     seeds,

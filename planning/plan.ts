@@ -26,6 +26,7 @@ export interface HpcClusterPlan {
   hypervisor: "kvm" | "qemu";
   pool: PoolPlan;
   network: NetworkPlan;
+  policy: PolicyPlan;
   /** One per distinct image that a node uses, ordered by key. */
   images: ImagePlan[];
   /** Only where a machine's image lacks the guest software. */
@@ -65,6 +66,18 @@ export interface PoolPlan {
 export type NetworkPlan =
   | { kind: "owned"; inputs: OwnedNetworkPlan; subnet: string; gateway: string }
   | { kind: "existing"; attach: { network: string } | { bridge: string }; subnet: string; gateway: string };
+
+/** What machines may reach outside their cluster. */
+export type Egress = "open" | "registries" | "none";
+
+/** What the firewalls depend on beside the roles and addresses of the machines. */
+export interface PolicyPlan {
+  egress: Egress;
+  /** The host's address in the network (on an existing network the site's router). */
+  gateway: string;
+  /** Name servers that machines ask. */
+  nameServers: string[];
+}
 
 /** Inputs of the provider's `Network`. */
 export interface OwnedNetworkPlan {

@@ -53,6 +53,13 @@ export const networkSchema = z.strictObject({
     text: "isolated: the cluster resolves its own names.",
     effect: "live",
   }),
+  egress: key(z.enum(["open", "registries", "none"]).default("open"), {
+    text:
+      "What machines may open connections to outside their cluster. open: everything. registries: HTTP and HTTPS (TCP 80 and 443) to any " +
+      "address. none: nothing but names and time of the gateway and the homes' server. Each machine's own firewall keeps it: " +
+      "it holds users and their jobs, not administrators.",
+    effect: "live",
+  }),
   static_leases: key(z.record(z.string(), ipv4()).default({}), {
     text: "Address by machine: full name, compute-NN or controller. Wins over DHCP; must equal a static address given elsewhere.",
     effect: "replace",

@@ -18,7 +18,7 @@ export const MANAGED_PARAMETERS: ReadonlySet<string> = new Set(
     "AccountingStorageHost AccountingStoragePort AccountingStorageType AccountingStoragePass AccountingStorageUser " +
     "AccountingStorageLoc AccountingStorageBackupHost AuthInfo AuthType ClusterName CredType GresTypes " +
     "JobAcctGatherType PluginDir ProctrackType ReconfigFlags ReturnToService SelectType SelectTypeParameters " +
-    "SlurmctldAddr SlurmctldParameters SlurmctldPort SlurmdPort SlurmdSpoolDir SlurmdUser SlurmUser StateSaveLocation " +
+    "SlurmctldAddr SlurmctldParameters SlurmctldPort SlurmdPort SlurmdSpoolDir SlurmdUser SlurmUser SrunPortRange StateSaveLocation " +
     "TaskPlugin TopologyPlugin SuspendProgram ResumeProgram"
   ).split(" "),
 );

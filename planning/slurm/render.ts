@@ -13,6 +13,12 @@ export const SLURM_PATHS = {
 /** TCP ports of SLURM's daemons. */
 export const PORTS = { slurmctld: 6817, slurmd: 6818, slurmdbd: 6819 } as const;
 
+/** TCP ports at which srun and salloc wait for a job's output: above those that Linux gives to anybody who asks for one. */
+export const SRUN_PORTS = [61_000, 64_999] as const;
+
+/** Ports that jobs may use between machines: those that Linux gives to who asks for one, and srun's. */
+export const JOB_PORTS = [32_768, SRUN_PORTS[1]] as const;
+
 const HEADER = "# Written by hyperlab from the cluster file. Changes by hand are lost at the next run.\n";
 
 /** Values with spaces need quotes; extras were checked to hold none. */
@@ -51,6 +57,8 @@ function identity(plan: SlurmPlan): [string, string | number][] {
     ["SlurmctldHost", `${name}(${address})`],
     ["SlurmctldPort", PORTS.slurmctld],
     ["SlurmdPort", PORTS.slurmd],
+    // A rule of the firewall needs to know them.
+    ["SrunPortRange", SRUN_PORTS.join("-")],
     ["SlurmUser", "slurm"],
     ["AuthType", "auth/slurm"],
     ["CredType", "auth/slurm"],

@@ -84,6 +84,7 @@ const CASES: Record<string, Case> = {
   "clusters.hpc.network.dhcp_end": { to: "10.50.0.200" },
   "clusters.hpc.network.dns_servers": { to: ["10.9.9.9"] },
   "clusters.hpc.network.dns_mode": { to: "shared_dns" },
+  "clusters.hpc.network.egress": { to: "none" },
   "clusters.hpc.network.static_leases": { to: { "compute-01": "10.50.0.99" } },
   "clusters.hpc.network.vm_macs": { to: { "compute-01": "02:00:00:00:00:01" } },
   "clusters.hpc.controller.cpu_cores": { to: 6 },

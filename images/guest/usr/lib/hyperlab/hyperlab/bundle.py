@@ -3,6 +3,7 @@
 import hashlib
 import json
 
+from hyperlab import firewall
 from hyperlab.process import Problem
 
 FORMAT = 1
@@ -28,7 +29,9 @@ def make(document, controller, jwks):
         "users": users,
         "groups": document.get("groups", []),
         "homeExport": home_export(document["home"], controller["address"]),
+        # For nodes whose image knows no `network`.
         "subnet": document["network"]["subnet"],
+        "network": firewall.network(document, controller),
         "slurmJwks": jwks,
     }
 

@@ -16,6 +16,7 @@ from hyperlab import (
     document,
     drain,
     files,
+    firewall,
     machine,
     rotation,
     seed,
@@ -168,7 +169,7 @@ def make_directories():
 def apply_machine(wanted):
     """Everything of the document that is not SLURM."""
     machine.write_hosts(wanted["hosts"])
-    machine.open_to_cluster(wanted["network"]["subnet"])
+    firewall.apply(firewall.network(wanted, seed.load()["controller"]), "controller")
     accounts.apply(wanted["users"], wanted["groups"])
     machine.authorize(wanted["users"])
     serve_time(wanted["network"]["subnet"])

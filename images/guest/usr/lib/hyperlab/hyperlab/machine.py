@@ -1,4 +1,4 @@
-"""What controller and compute nodes set up alike: names, firewall, time, homes, administrators' keys."""
+"""What controller and compute nodes set up alike: names, time, homes, administrators' keys."""
 
 import os
 
@@ -7,18 +7,10 @@ from hyperlab.process import run, succeeds
 
 LOCAL_HOSTS = "127.0.0.1 localhost\n::1 localhost ip6-localhost ip6-loopback\n"
 KEYS = "/etc/hyperlab/authorized_keys"
-CLUSTER_RULES = "/etc/hyperlab/nftables.d/cluster.nft"
 
 
 def write_hosts(lines):
     files.write("/etc/hosts", LOCAL_HOSTS + lines.strip("\n") + "\n")
-
-
-def open_to_cluster(subnet):
-    """Let the machines of the cluster reach this machine's services."""
-    rules = f"flush set inet hyperlab cluster\nadd element inet hyperlab cluster {{ {subnet} }}\n"
-    if files.write(CLUSTER_RULES, rules):
-        run(["nft", "--file", CLUSTER_RULES])
 
 
 def authorize(users):

@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 
-from hyperlab import accounts, bundle, drain, files, machine, seed, slurm
+from hyperlab import accounts, bundle, drain, files, firewall, machine, seed, slurm
 from hyperlab.process import NotYet, Problem, run, succeeds
 
 SLURMD_OPTIONS = "/etc/default/slurmd"
@@ -24,7 +24,7 @@ def apply(text):
     """`apply`: make this machine a node of its cluster. Repeating a bundle changes nothing."""
     wanted = bundle.parse(text)
     machine.write_hosts(wanted["hosts"])
-    machine.open_to_cluster(wanted["subnet"])
+    firewall.apply(wanted.get("network") or {"subnet": wanted["subnet"]}, "compute")
     accounts.apply(wanted["users"], wanted["groups"])
     machine.authorize(wanted["users"])
     machine.follow_clock(wanted["controller"]["address"])

@@ -37,7 +37,6 @@ def setup():
     files.write("/etc/hyperlab/role", seed["role"] + "\n")
     os.makedirs(machine.KEYS, mode=0o755, exist_ok=True)
     files.write(f"{machine.KEYS}/hyperlab", seed["loginPublicKey"] + "\n")
-    machine.open_to_cluster(seed["subnet"])
     if seed["role"] == "compute":
         setup_compute(seed)
     else:

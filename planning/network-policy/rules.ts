@@ -1,0 +1,61 @@
+import type { HomePlan, HpcClusterPlan, NodeRole, PolicyPlan } from "../plan.ts";
+import { portsText, type Service, servicesOf } from "./services.ts";
+
+/** The firewall of each role, as text for nft. The addresses of the machines come beside it: the set `machines`. */
+export function firewallRules(
+  plan: Pick<HpcClusterPlan, "home" | "policy">,
+): Readonly<Record<NodeRole, string>> {
+  const text = (role: NodeRole) =>
+    chains(serviceRules(servicesOf(role, plan.home)), egressRules(plan.policy, plan.home));
+  return { controller: text("controller"), compute: text("compute") };
+}
+
+/** Both chains anew, in the one transaction of the file. */
+function chains(services: readonly string[], egress: readonly string[]): string {
+  const chain = (name: string, rules: readonly string[]) =>
+    `  chain ${name} {\n${rules.map((rule) => `    ${rule}\n`).join("")}  }\n`;
+  return (
+    "flush chain inet hyperlab services\nflush chain inet hyperlab egress\n" +
+    `table inet hyperlab {\n${chain("services", services)}${chain("egress", egress)}}\n`
+  );
+}
+
+function serviceRules(services: readonly Service[]): string[] {
+  return [
+    ...services.map(({ from, name, ports, protocol }) => {
+      const peer = from === "anybody" ? "" : "ip saddr @machines ";
+      return `${peer}${protocol} dport ${portsText(ports)} accept comment "${name}"`;
+    }),
+    // Machines of the cluster learn at once that nothing is there; to others this machine says nothing.
+    "ip saddr @machines meta l4proto tcp reject with tcp reset",
+    "ip saddr @machines reject",
+  ];
+}
+
+function egressRules({ egress, gateway, nameServers }: PolicyPlan, home: HomePlan): string[] {
+  if (egress === "open") return [];
+  const servers = [...new Set(nameServers)].sort().join(", ");
+  return [
+    "oif lo accept",
+    // Answers only: a connection that this machine opened earlier ends as well.
+    "ct direction reply accept",
+    "ct state related accept",
+    "ip daddr @machines accept",
+    "udp dport 67 accept",
+    `ip daddr { ${servers} } meta l4proto { tcp, udp } th dport 53 accept`,
+    `ip daddr ${gateway} udp dport 123 accept`,
+    `ip daddr ${gateway} icmp type echo-request accept`,
+    "ip6 daddr { fe80::/10, ff02::/16 } meta l4proto ipv6-icmp accept",
+    ...homeRules(home),
+    ...(egress === "registries" ? ["tcp dport { 80, 443 } accept"] : []),
+    "reject with icmpx admin-prohibited",
+  ];
+}
+
+/** A server of homes that is given by name has no address here: its port is open then. */
+function homeRules(home: HomePlan): string[] {
+  if (home.kind === "controller") return [];
+  const host = home.export.split(":")[0] ?? "";
+  const server = /^\d+(\.\d+){3}$/.test(host) ? `ip daddr ${host} ` : "";
+  return [`${server}tcp dport 2049 accept`];
+}

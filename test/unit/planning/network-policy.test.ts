@@ -1,0 +1,155 @@
+import { readFileSync } from "node:fs";
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import {
+  answers,
+  firewallRules,
+  SERVICES,
+  servicesOf,
+  servicesTable,
+} from "../../../planning/network-policy/index.ts";
+import type { Egress, HomePlan, NodeRole } from "../../../planning/plan.ts";
+import { renderSlurmConf } from "../../../planning/slurm/render.ts";
+import { config, planned } from "./lab.ts";
+
+const roles = fc.constantFrom<NodeRole>("controller", "compute");
+const egresses = fc.constantFrom<Egress>("open", "registries", "none");
+const homes = fc.constantFrom<HomePlan>(
+  { kind: "controller" },
+  { kind: "nfs", export: "10.9.9.9:/home" },
+  { kind: "nfs", export: "filer:/home" },
+);
+const address = fc.ipV4();
+const policies = fc.record({
+  egress: egresses,
+  gateway: address,
+  nameServers: fc.array(address, { minLength: 1, maxLength: 4 }),
+});
+
+/** Rules of a chain of the text, without comments. */
+function chain(text: string, name: string): string[] {
+  const body = new RegExp(`chain ${name} \\{\\n(.*?) {2}\\}\\n`, "s").exec(text)?.[1] ?? "";
+  return body
+    .split("\n")
+    .map((line) => line.trim().replace(/ comment ".*"$/, ""))
+    .filter((line) => line !== "");
+}
+
+/** A rule that accepts, as data. */
+function accepted(rule: string) {
+  const match = /^(ip saddr @machines )?(tcp|udp) dport (\d+)(?:-(\d+))? accept$/.exec(rule);
+  if (match === null) throw new Error(`not a rule of the table: ${rule}`);
+  const first = Number(match[3]);
+  const last = match[4] === undefined ? first : Number(match[4]);
+  return { machines: match[1] !== undefined, protocol: match[2], first, last };
+}
+
+describe("the rules of a role", () => {
+  it("accept what the table says, and nothing else", () => {
+    fc.assert(
+      fc.property(roles, homes, policies, (role, home, policy) => {
+        const rules = chain(firewallRules({ home, policy })[role], "services");
+        const expected = servicesOf(role, home).map(({ from, ports: [first, last], protocol }) => ({
+          machines: from === "machines",
+          protocol,
+          first,
+          last,
+        }));
+        expect(rules.filter((rule) => rule.includes("accept")).map(accepted)).toEqual(expected);
+        expect(rules.slice(expected.length)).toEqual([
+          "ip saddr @machines meta l4proto tcp reject with tcp reset",
+          "ip saddr @machines reject",
+        ]);
+      }),
+    );
+  });
+
+  it("agree with the expected result of a scan at every port", () => {
+    const ports = fc.integer({ min: 1, max: 65_535 });
+    const protocols = fc.constantFrom("tcp" as const, "udp" as const);
+    const peers = fc.constantFrom("machine" as const, "stranger" as const);
+    const plan = planned(config());
+    fc.assert(
+      fc.property(roles, ports, protocols, peers, (role, port, protocol, peer) => {
+        const open = chain(firewallRules(plan)[role], "services")
+          .filter((rule) => rule.includes("accept"))
+          .map(accepted)
+          .some(
+            (rule) =>
+              rule.protocol === protocol &&
+              rule.first <= port &&
+              port <= rule.last &&
+              (peer === "machine" || !rule.machines),
+          );
+        expect(answers(servicesOf(role, plan.home), protocol, port, peer)).toBe(open);
+      }),
+    );
+  });
+
+  it("let a stranger reach nothing but SSH of the controller", () => {
+    expect(SERVICES.filter((service) => service.from === "anybody")).toMatchObject([
+      { name: "ssh", on: "controller", protocol: "tcp", ports: [22, 22] },
+    ]);
+  });
+
+  it("depend on who a machine is, not on how many there are", () => {
+    const nodes = (count: number) =>
+      planned(
+        config({
+          nodes: `compute_nodes: { count: ${count}, cpu_cores: 2, memory_gb: 2, disk_gb: 10, ip: DHCP }`,
+        }),
+      );
+    expect(firewallRules(nodes(1))).toEqual(firewallRules(nodes(40)));
+  });
+});
+
+describe("egress", () => {
+  it("open restricts nothing; the others end with a refusal and let HTTP out only as registries", () => {
+    fc.assert(
+      fc.property(roles, homes, policies, (role, home, policy) => {
+        const rules = chain(firewallRules({ home, policy })[role], "egress");
+        if (policy.egress === "open") {
+          expect(rules).toEqual([]);
+          return;
+        }
+        expect(rules.at(-1)).toBe("reject with icmpx admin-prohibited");
+        expect(rules).toContain("ip daddr @machines accept");
+        expect(rules.includes("tcp dport { 80, 443 } accept")).toBe(policy.egress === "registries");
+        // To anywhere go only addresses by DHCP, HTTP where it was asked for, and homes of a server given by name.
+        const anywhere = rules.filter((rule) => /^(tcp|udp) dport/.test(rule));
+        expect(anywhere).toEqual([
+          "udp dport 67 accept",
+          ...(home.kind === "nfs" && home.export.startsWith("filer") ? ["tcp dport 2049 accept"] : []),
+          ...(policy.egress === "registries" ? ["tcp dport { 80, 443 } accept"] : []),
+        ]);
+      }),
+    );
+  });
+
+  it("asks the host for names on a network of ours, and the site's servers on an existing one", () => {
+    expect(planned(config({ network: "egress: none" })).policy).toEqual({
+      egress: "none",
+      gateway: "10.50.0.1",
+      nameServers: ["10.50.0.1"],
+    });
+  });
+});
+
+describe("SLURM", () => {
+  it("waits for a job's output at ports that the firewall knows", () => {
+    const plan = planned(config());
+    const text = renderSlurmConf(plan.slurm);
+    const [, first, last] = /^SrunPortRange=(\d+)-(\d+)$/m.exec(text) ?? [];
+    for (const role of ["controller", "compute"] as const) {
+      for (const port of [Number(first), Number(last)]) {
+        expect(answers(servicesOf(role, plan.home), "tcp", port, "machine")).toBe(true);
+      }
+    }
+  });
+});
+
+describe("docs/network.md", () => {
+  it("has the table as it is", () => {
+    expect(readFileSync("docs/network.md", "utf8")).toContain(`\n${servicesTable()}\n`);
+  });
+});
