@@ -28,8 +28,8 @@ const basePackages = [
 
 /** SLURM's packages by role: a machine installs at its first boot what its own role needs. */
 const rolePackages = {
-  controller: slurmPackages.filter((name) => name !== "slurmd"),
-  compute: ["slurm-client", "slurm-wlm-basic-plugins", "slurmd"],
+  controller: slurmPackages.filter((name) => name !== "slurmd" && name !== "libpam-slurm-adopt"),
+  compute: ["libpam-slurm-adopt", "slurm-client", "slurm-wlm-basic-plugins", "slurmd"],
 } as const;
 
 /** Services of the packages that start only when hyperlab has configured them. */

@@ -39,6 +39,7 @@ export const basePackages = [
 
 /** Debian packages of a SLURM controller and a compute node. */
 export const slurmPackages = [
+  "libpam-slurm-adopt",
   "mariadb-client",
   "mariadb-server",
   "nfs-kernel-server",

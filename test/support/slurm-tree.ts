@@ -15,16 +15,19 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { hostMirror } from "../../images/mirror.ts";
 
-/** Debian 13's own SLURM and a database, without a kernel or services; some 190 MB. */
+/** Debian 13's own SLURM, a database and OpenSSH's server, without a kernel or services; some 250 MB. */
 const PACKAGES = [
   "slurmctld",
   "slurm-client",
+  "slurmd",
   "slurmdbd",
   "slurm-wlm-basic-plugins",
   "slurm-wlm-mysql-plugin",
   "mariadb-server-core",
   "mariadb-client-core",
   "slurmd",
+  "libpam-slurm-adopt",
+  "openssh-server",
 ];
 const EXCLUDED = ["/usr/share/man/*", "/usr/share/doc/*", "/usr/share/locale/*"];
 

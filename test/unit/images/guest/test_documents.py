@@ -68,9 +68,9 @@ class Bundles(unittest.TestCase):
         self.assertNotEqual(bundle.digest(first), bundle.digest(self.make(hosts="x")))
         self.assertNotEqual(bundle.digest(first), bundle.digest(bundle.make(CLUSTER, CONTROLLER, "OTHER")))
 
-    def test_keys_of_ordinary_users_stay_on_the_controller(self):
+    def test_keys_of_users_let_them_into_nodes_of_their_jobs(self):
         keys = {user["name"]: user["sshKeys"] for user in self.make()["users"]}
-        self.assertEqual(keys, {"ada": [], "bob": ["ssh-ed25519 B"]})
+        self.assertEqual(keys, {"ada": ["ssh-ed25519 A"], "bob": ["ssh-ed25519 B"]})
 
     def test_homes(self):
         self.assertEqual(self.make()["homeExport"], "10.0.0.1:/srv/hyperlab/home")

@@ -19,14 +19,13 @@ def digest(bundle):
 
 
 def make(document, controller, jwks):
-    """The bundle of a cluster. Keys of ordinary users stay on the controller, where they log in."""
-    users = [{**user, "sshKeys": user["sshKeys"] if user["admin"] else []} for user in document["users"]]
+    """The bundle of a cluster."""
     return {
         "format": FORMAT,
         "cluster": document["cluster"],
         "controller": controller,
         "hosts": document["hosts"],
-        "users": users,
+        "users": document["users"],
         "groups": document.get("groups", []),
         "homeExport": home_export(document["home"], controller["address"]),
         # For nodes whose image knows no `network`.

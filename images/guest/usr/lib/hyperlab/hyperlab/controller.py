@@ -172,6 +172,7 @@ def apply_machine(wanted):
     firewall.apply(firewall.network(wanted, seed.load()["controller"]), "controller")
     accounts.apply(wanted["users"], wanted["groups"])
     machine.authorize(wanted["users"])
+    machine.know_hosts(wanted["nodes"])
     serve_time(wanted["network"]["subnet"])
     serve_homes(wanted)
     make_homes(wanted["users"])

@@ -13,6 +13,12 @@ def write_hosts(lines):
     files.write("/etc/hosts", LOCAL_HOSTS + lines.strip("\n") + "\n")
 
 
+def know_hosts(nodes):
+    """Pinned host keys of the nodes for everybody's ssh on this machine."""
+    lines = [f"{node['name']},{node['address']} {node['hostKey']}\n" for node in nodes]
+    files.write("/etc/ssh/ssh_known_hosts", "".join(lines))
+
+
 def authorize(users):
     """Public keys of users in a place that only root writes; keys of users that went are removed."""
     os.makedirs(KEYS, mode=0o755, exist_ok=True)

@@ -9,8 +9,8 @@ SEED = "/etc/hyperlab/seed.json"
 APPLIED = "/var/lib/hyperlab/applied.json"
 CONFIGURED = "/var/lib/hyperlab/configured"
 
-#: Ordinary users reach compute nodes through SLURM only.
-COMPUTE_SSHD = "AllowGroups root hyperlab hyperlab-admin\n"
+#: Ordinary users get into nodes of their jobs only: /etc/pam.d/hyperlab-node decides.
+COMPUTE_SSHD = "UsePAM yes\nPAMServiceName hyperlab-node\n"
 
 
 def load():
