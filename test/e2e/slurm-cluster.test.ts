@@ -6,6 +6,7 @@ import { images } from "./scenarios/images.ts";
 import { jobs } from "./scenarios/jobs.ts";
 import { powerCut } from "./scenarios/power-cut.ts";
 import { keys } from "./scenarios/keys.ts";
+import { network } from "./scenarios/network.ts";
 import { readmeScenarios } from "./scenarios/readme.ts";
 import { secrets } from "./scenarios/secrets.ts";
 import { ClusterUnderTest } from "./support/cluster.ts";
@@ -38,6 +39,7 @@ afterAll(async () => {
 jobs(cluster);
 readmeScenarios(cluster);
 keys(cluster);
+network(cluster);
 
 describe("while an administrator keeps a node drained", () => {
   beforeAll(() =>

@@ -3,6 +3,7 @@ import { homedir, tmpdir } from "node:os";
 import { join } from "node:path";
 import { createContext, openSession } from "../../../tools/commands/context.ts";
 import { projectRoot } from "../../../tools/paths.ts";
+import { shellWord } from "../../../tools/process/shell-word.ts";
 import { type ClusterShape, clusterFile, USER } from "./cluster-file.ts";
 import { whileWatched } from "./processes.ts";
 import { type Ended, must, run } from "./program.ts";
@@ -119,20 +120,20 @@ export class LabUnderTest {
 
   /** Runs a shell command on the controller, as the ordinary user unless another one is named; it must succeed. */
   ssh(command: string, user: string = USER): Promise<string> {
+    return must("ssh", [...this.#sshOptions(user), `${STACK}-controller`, command]);
+  }
+
+  /** Runs a shell command on a compute node, through the controller; it may be refused. */
+  onNode(node: string, command: string, user: string = USER): Promise<Ended> {
+    const through = ["ssh", ...this.#sshOptions(user), "-W", "%h:%p", `${STACK}-controller`].map(shellWord);
+    const options = [...this.#sshOptions(user), "-o", `ProxyCommand=${through.join(" ")}`];
+    return run("ssh", [...options, node, command]);
+  }
+
+  #sshOptions(user: string): string[] {
     const config = join(this.stateFolder, "ssh", STACK, "config");
-    const options = [
-      "-F",
-      config,
-      "-l",
-      user,
-      "-i",
-      this.key,
-      "-o",
-      "BatchMode=yes",
-      "-o",
-      "ConnectTimeout=30",
-    ];
-    return must("ssh", [...options, `${STACK}-controller`, command]);
+    const settings = ["-o", "BatchMode=yes", "-o", "ConnectTimeout=30"];
+    return ["-F", config, "-l", user, "-i", this.key, ...settings];
   }
 
   /** Logs in once by `npm run ssh`, which writes the client configuration that `ssh` uses. */
