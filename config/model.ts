@@ -25,9 +25,19 @@ export interface HpcConfig {
   home: { kind: "controller" } | { kind: "nfs"; export: string };
   stateDiskGb: number;
   protectState: boolean;
-  drain: { waitMinutes: number };
+  drain: DrainConfig;
   rollout: { maxUnavailable: number; readyMinutes: number | undefined };
   acceleration: AccelerationConfig;
+}
+
+/** How machines are emptied before they stop (`drain`). */
+export interface DrainConfig {
+  /** How long a machine may wait for its jobs to end. Not used with `wait`. */
+  waitMinutes: number;
+  /** What happens to jobs that still run then; `then` in the file. Absent: fail. */
+  onTimeout?: "fail" | "requeue" | "wait" | "kill";
+  /** Nobody asked for this wait: a host that would not bear it is a warning, not an error. */
+  byDefault?: boolean;
 }
 
 /** What the machines' disks begin with (`image`, `base_image_path`). */

@@ -2,6 +2,7 @@ import type {
   AccelerationConfig,
   ComputeNodeConfig,
   ComputeNodesConfig,
+  DrainConfig,
   HpcConfig,
   ImageConfig,
   ImageSource,
@@ -49,12 +50,24 @@ function hpcConfig(file: HpcFile, report: Report): HpcConfig {
     home: homeConfig(file.home, report),
     stateDiskGb: file.state_disk_gb,
     protectState: file.protect_state,
-    drain: { waitMinutes: file.drain.wait_minutes },
+    drain: drainConfig(file.drain, report),
     rollout: {
       maxUnavailable: file.rollout.max_unavailable,
       readyMinutes: file.rollout.ready_minutes,
     },
     acceleration: accelerationConfig(file.hardware.acceleration),
+  });
+}
+
+function drainConfig(file: HpcFile["drain"], report: Report): DrainConfig {
+  const { then: end, wait_minutes: minutes } = file;
+  if (end === "wait" && minutes !== undefined) {
+    report(["drain", "wait_minutes"], "is given together with then: wait, which has no time limit; keep one");
+  }
+  return present({
+    waitMinutes: minutes ?? 60,
+    onTimeout: end === "fail" ? undefined : end,
+    byDefault: minutes === undefined && end !== "wait" ? true : undefined,
   });
 }
 

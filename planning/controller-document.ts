@@ -1,6 +1,6 @@
 import { hostsText } from "./hosts-text.ts";
 import { firewallRules } from "./network-policy/index.ts";
-import type { GroupPlan, HomePlan, HpcClusterPlan, UserPlan, VerifyPlan } from "./plan.ts";
+import type { DrainPlan, GroupPlan, HomePlan, HpcClusterPlan, UserPlan, VerifyPlan } from "./plan.ts";
 import {
   nodeLine,
   renderCgroupConf,
@@ -24,7 +24,7 @@ export interface ControllerDocument {
   home: HomePlan;
   /** `rules`: firewall of each role. Guest software from before them opens the subnet. */
   network: { subnet: string; rules: { controller: string; compute: string } };
-  drain: { timeoutSeconds: number };
+  drain: DrainPlan;
   verify: VerifyPlan;
 }
 

@@ -101,11 +101,21 @@ function domain(
     deriveSshHostKey: true,
     stop: { timeoutSeconds: Math.max(300, 2 * timing.bootClassSeconds), onTimeout: "fail" },
     // A user's cloud image has the hooks only after its first boot went well.
-    quiesce: { hook: golden ? "required" : "ifPresent", timeoutSeconds: config.drain.waitMinutes * 60 },
+    quiesce: quiesce(config, spec.role, golden),
     ready: { wait: "hook", timeoutSeconds: readySeconds(config, timing.bootClassSeconds, golden) },
     rolloutGroup: config.name,
     // Compute nodes do not get ready without their controller: it goes alone.
     maxUnavailable: spec.role === "controller" ? 1 : config.rollout.maxUnavailable,
+  };
+}
+
+/** How a machine is emptied. Only compute nodes have jobs. */
+function quiesce(config: HpcConfig, role: NodeRole, golden: boolean): DomainPlan["quiesce"] {
+  const { onTimeout = "fail", waitMinutes } = config.drain;
+  return {
+    hook: golden ? "required" : "ifPresent",
+    timeoutSeconds: waitMinutes * 60,
+    ...(role === "compute" && onTimeout !== "fail" ? { onTimeout } : {}),
   };
 }
 

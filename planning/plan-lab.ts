@@ -99,7 +99,7 @@ function planHpc(
     users,
     groups: planGroups(users, findings),
     home: config.home,
-    drain: { timeoutSeconds: config.drain.waitMinutes * 60 },
+    drain: drainPlan(config),
     verify: {
       timeoutSeconds: verifyTimeoutSeconds(slurm.timing),
       job: computeNodes.some((node) => node.domain.running),
@@ -115,6 +115,11 @@ function planHpc(
   checkHost(config, plan, network, facts.host, findings);
   lintPlan(plan, findings);
   return plan;
+}
+
+function drainPlan({ drain }: HpcConfig): HpcClusterPlan["drain"] {
+  const { onTimeout = "fail", waitMinutes } = drain;
+  return { timeoutSeconds: waitMinutes * 60, ...(onTimeout === "fail" ? {} : { onTimeout }) };
 }
 
 const storageNames = (config: HpcConfig) => ({

@@ -43,11 +43,21 @@ export interface HpcClusterPlan {
   /** Supplementary groups of the users with the group id that every machine uses. Ordered by name. */
   groups: GroupPlan[];
   home: HomePlan;
-  drain: { timeoutSeconds: number };
+  drain: DrainPlan;
   verify: VerifyPlan;
   ssh: SshPlan;
   /** Secrets that the component makes once and keeps. */
   secrets: SecretSlot[];
+}
+
+/** What happens to jobs that still run at the end of a drain's time, where it is not an error. */
+export type DrainEnd = "requeue" | "wait" | "kill";
+
+/** How nodes that leave the cluster are emptied. */
+export interface DrainPlan {
+  timeoutSeconds: number;
+  /** Absent: jobs that still run then are an error. */
+  onTimeout?: DrainEnd;
 }
 
 /** The libvirt host that runs the cluster. */
@@ -180,7 +190,7 @@ export interface DomainPlan {
   running: boolean;
   deriveSshHostKey: boolean;
   stop: { timeoutSeconds: number; onTimeout: "fail" };
-  quiesce: { hook: "required" | "ifPresent"; timeoutSeconds: number };
+  quiesce: { hook: "required" | "ifPresent"; timeoutSeconds: number; onTimeout?: DrainEnd };
   ready: { wait: "hook"; timeoutSeconds: number };
   rolloutGroup: string;
   maxUnavailable: number;

@@ -109,14 +109,24 @@ export const hpcSchema = z.strictObject({
   drain: key(
     z
       .strictObject({
-        wait_minutes: key(whole(0, 525600).default(60), {
-          text: "How long a machine that has to stop may wait for its jobs to end; then the run stops with an error, the jobs go on.",
+        wait_minutes: key(whole(0, 525600).optional(), {
+          text: "How long a machine that has to stop may wait for its jobs to end; see then.",
           unit: "minutes",
+          defaultText: "60",
+          effect: "none",
+          example: 60,
+        }),
+        // biome-ignore lint/suspicious/noThenProperty: a key of the cluster file; nothing awaits the schema.
+        then: key(z.enum(["fail", "requeue", "wait", "kill"]).default("fail"), {
+          text:
+            "What happens to jobs that still run then. fail: the run stops with an error that lists them, the machine is not stopped " +
+            "and takes no new jobs, and the next run goes on. requeue: jobs that can be requeued are; fail for the rest. " +
+            "wait: there is no time limit. kill: they are cancelled.",
           effect: "none",
         }),
       })
       .prefault({}),
-    { text: "Emptying machines before they stop.", effect: "none" },
+    { text: "Emptying machines before they stop (docs/draining.md).", effect: "none" },
   ),
   rollout: key(
     z

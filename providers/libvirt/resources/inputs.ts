@@ -141,7 +141,12 @@ export interface QuiesceInputs {
   hook?: "required" | "ifPresent" | "never";
   /** Time for the hook to empty the machine. Default 3600. */
   timeoutSeconds?: number;
+  /** What happens to work that still runs then. Default fail. */
+  onTimeout?: QuiescePolicy;
 }
+
+/** `fail`: an error. `requeue`: what can begin again is put back. `wait`: no time limit. `kill`: it is cancelled. */
+export type QuiescePolicy = "fail" | "requeue" | "wait" | "kill";
 
 export interface ReadyInputs {
   /** `hook`: the guest's ready program says so. `agent`: the agent answers. `none`: running is enough. Default hook. */

@@ -71,9 +71,21 @@ export const lifecycle = {
       timeoutSeconds: {
         type: "integer",
         default: 3600,
-        minimum: 1,
+        minimum: 0,
         unit: "seconds",
-        description: "Time for the program to empty the machine.",
+        description: "Time for the program to empty the machine. Not used where onTimeout is wait.",
+        effect: "none",
+      },
+      onTimeout: {
+        type: "string",
+        default: "fail",
+        values: {
+          fail: "An error that says what still runs. The machine is not stopped and takes no new work.",
+          requeue: "What can begin again later is put back into its queue; as fail for the rest.",
+          wait: "There is no time limit.",
+          kill: "What still runs is cancelled, and the machine stops.",
+        },
+        description: "What happens when work still runs then. The guest's `quiesce` program carries it out.",
         effect: "none",
       },
     },

@@ -254,7 +254,11 @@ export interface QuiesceArgs {
      */
     hook?: pulumi.Input<enums.QuiesceHook | undefined>;
     /**
-     * Time for the program to empty the machine. Unit: seconds. Default: `3600`. Change: none.
+     * What happens when work still runs then. The guest's `quiesce` program carries it out. Default: `"fail"`. Change: none.
+     */
+    onTimeout?: pulumi.Input<enums.QuiesceOnTimeout | undefined>;
+    /**
+     * Time for the program to empty the machine. Not used where onTimeout is wait. Unit: seconds. Default: `3600`. Change: none.
      */
     timeoutSeconds?: pulumi.Input<number | undefined>;
 }

@@ -22,7 +22,11 @@ export const owner = "0f6c1f0e-6d0a-4f0c-9f53-0a3c5f5b7e11";
 const type = "libvirt:index:Domain";
 export const urnOf = (name: string) => `urn:pulumi:dev::lab::${type}::${name}`;
 
-type Program = (options: { args: readonly string[]; input: string | undefined }) => ProgramResult;
+type Program = (options: {
+  args: readonly string[];
+  input: string | undefined;
+  env: Readonly<Record<string, string>>;
+}) => ProgramResult;
 
 /** An in-process stand-in for the guest agent: the one part of a machine that these tests do not have. */
 export class ScriptedAgent implements GuestAgent {
@@ -48,13 +52,19 @@ export class ScriptedAgent implements GuestAgent {
 
   async run(
     program: string,
-    options: { args?: readonly string[]; input?: string; signal: AbortSignal },
+    options: {
+      args?: readonly string[];
+      input?: string;
+      env?: Readonly<Record<string, string>>;
+      signal: AbortSignal;
+    },
   ): Promise<ProgramResult> {
     options.signal.throwIfAborted();
     if (!this.up) return { kind: "unreachable", reason: "QEMU guest agent is not connected" };
     this.calls.push(program.replace(/.*\//, ""));
     const found = this.programs.get(program);
-    return found?.({ args: options.args ?? [], input: options.input }) ?? { kind: "missing" };
+    const { args = [], env = {}, input } = options;
+    return found?.({ args, env, input }) ?? { kind: "missing" };
   }
 }
 

@@ -21,7 +21,7 @@ describe("update", () => {
     expect(machine.inputs).toEqual(news);
   });
 
-  it("leaves a machine that does not empty in time as it is, and takes the quiesce back", async () => {
+  it("leaves a machine that does not empty in time as it is, and the next update goes on", async () => {
     const machine = await new Machine(host.stack, "node").create(node());
     const agent = host.stack.agent("node");
     agent.calls.length = 0;
@@ -29,9 +29,66 @@ describe("update", () => {
     await expect(machine.update(node({ memoryMiB: 512, quiesce: { timeoutSeconds: 1 } }))).rejects.toThrow(
       /node was not empty after 1s: waits for 2 jobs. The machine was not stopped/,
     );
-    expect(agent.calls.at(-1)).toBe("unquiesce");
+    // The guest goes on emptying itself.
+    expect(agent.calls).not.toContain("unquiesce");
     expect(await host.power()).toBe("running");
     expect(host.stack.status.join()).toContain("waits for 2 jobs");
+    agent.on("quiesce", () => exited(0));
+    await machine.update(node({ memoryMiB: 512 }));
+    expect(machine.state.power).toBeUndefined();
+  });
+
+  describe("at the end of the time of a quiesce", () => {
+    const late = (onTimeout: string) => node({ memoryMiB: 512, quiesce: { timeoutSeconds: 0, onTimeout } });
+    const busyUntilTold = (told: Record<string, ReturnType<typeof exited>>) => {
+      host.stack
+        .agent("node")
+        .on("quiesce", ({ env }) => told[env.HYPERLAB_OVERDUE ?? ""] ?? exited(75, "1 job"));
+    };
+
+    it.each(["fail", "requeue"])(
+      "%s shows what the guest says remains, and stops nothing",
+      async (policy) => {
+        const machine = await new Machine(host.stack, "node").create(node());
+        busyUntilTold({ [policy]: exited(76, "7 of ada, until noon at the latest") });
+        const domain = await host.domain();
+        await expect(machine.update(late(policy))).rejects.toThrow(
+          /node was not empty after 0s: 7 of ada, until noon at the latest. The machine was not stopped.*Run the update again/s,
+        );
+        expect(await host.power()).toBe("running");
+        expect(await host.client.domainGetXmlDesc(domain, { inactive: true })).toContain(
+          "<memory unit='KiB'>262144</memory>",
+        );
+      },
+    );
+
+    it.each(["requeue", "kill"])("%s goes on when the guest has ended its work", async (policy) => {
+      const machine = await new Machine(host.stack, "node").create(node());
+      busyUntilTold({ [policy]: exited(0) });
+      await machine.update(late(policy));
+      await machine.refresh();
+      expect(machine.inputs).toMatchObject({ memoryMiB: 512 });
+    });
+
+    it("the preview says what becomes of work, where it is interrupted", async () => {
+      const machine = await new Machine(host.stack, "node").create(node());
+      const line = (onTimeout: string, timeoutSeconds: number) =>
+        machine.preview(node({ memoryMiB: 512, quiesce: { onTimeout, timeoutSeconds } }));
+      expect(await line("kill", 1800)).toMatch(
+        /quiesce first: jobs still running after 30 minutes are cancelled$/,
+      );
+      expect(await line("requeue", 90)).toMatch(
+        /quiesce first: jobs still running after 90 seconds are requeued where they can be$/,
+      );
+      expect(await line("wait", 1800)).toMatch(/quiesce first$/);
+    });
+
+    it("another policy alone has no effect on the machine", async () => {
+      const machine = await new Machine(host.stack, "node").create(node());
+      expect(await machine.diff(node({ quiesce: { timeoutSeconds: 5, onTimeout: "kill" } }))).toMatchObject({
+        changes: "none",
+      });
+    });
   });
 
   it("stops no machine without its hook, unless that is allowed", async () => {

@@ -18,7 +18,7 @@ describe("a good file", () => {
         home: { kind: "controller" },
         stateDiskGb: 20,
         protectState: true,
-        drain: { waitMinutes: 60 },
+        drain: { waitMinutes: 60, byDefault: true },
         rollout: { maxUnavailable: 1, readyMinutes: undefined },
         acceleration: { enableKvm: true, enableNested: false, cpuModel: "host-passthrough" },
       },

@@ -40,6 +40,17 @@ describe("commands", () => {
   });
 });
 
+describe("variables", () => {
+  it("come with a PATH, because the agent then gives a program nothing of its own", () => {
+    const sent = JSON.parse(execCommand("/x", [], undefined, { HYPERLAB_OVERDUE: "kill" }));
+    expect(sent.arguments.env).toEqual([
+      expect.stringMatching(/^PATH=.*\/usr\/bin/),
+      "HYPERLAB_OVERDUE=kill",
+    ]);
+    expect(JSON.parse(execCommand("/x", [], undefined, {})).arguments).not.toHaveProperty("env");
+  });
+});
+
 describe("parseExecStatus", () => {
   it("reads exit code and output", () => {
     const text = answer({

@@ -95,7 +95,9 @@ const filesystem = fc.record({
 
 const policies = fc.record({
   stop: optional(fc.record({ timeoutSeconds: fc.integer({ min: 1, max: 1000 }) })),
-  quiesce: optional(fc.constant({ hook: "ifPresent" as const })),
+  quiesce: optional(
+    fc.constantFrom({ hook: "ifPresent" as const }, { onTimeout: "kill" as const, timeoutSeconds: 60 }),
+  ),
   ready: optional(fc.constant({ wait: "none" as const })),
   rolloutGroup: optional(name),
 });

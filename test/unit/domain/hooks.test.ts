@@ -4,6 +4,7 @@ import {
   awaitAgent,
   awaitReady,
   type HookContext,
+  overdueSeconds,
   quiesceGuest,
   unquiesceGuest,
   writeIdentity,
@@ -12,13 +13,26 @@ import {
 /** A guest whose programs take time on a clock that moves by itself. */
 class Guest implements GuestAgent {
   now = 0;
-  readonly calls: { program: string; args: readonly string[]; at: number }[] = [];
+  readonly calls: {
+    program: string;
+    args: readonly string[];
+    at: number;
+    env: Readonly<Record<string, string>> | undefined;
+  }[] = [];
   readonly status: string[] = [];
-  readonly #answer: (call: number, slice: number) => { result: ProgramResult; seconds?: number };
+  readonly #answer: (
+    call: number,
+    slice: number,
+    overdue: string | undefined,
+  ) => { result: ProgramResult; seconds?: number };
   #agentFrom: number;
 
   constructor(
-    answer: (call: number, slice: number) => { result: ProgramResult; seconds?: number },
+    answer: (
+      call: number,
+      slice: number,
+      overdue: string | undefined,
+    ) => { result: ProgramResult; seconds?: number },
     agentFrom = 0,
   ) {
     this.#answer = answer;
@@ -29,12 +43,15 @@ class Guest implements GuestAgent {
     return this.now >= this.#agentFrom;
   }
 
-  async run(program: string, options: { args?: readonly string[] }): Promise<ProgramResult> {
+  async run(
+    program: string,
+    options: { args?: readonly string[]; env?: Readonly<Record<string, string>> },
+  ): Promise<ProgramResult> {
     if (this.now < this.#agentFrom) return { kind: "unreachable", reason: "not connected" };
     const args = options.args ?? [];
-    this.calls.push({ program, args, at: this.now });
+    this.calls.push({ program, args, at: this.now, env: options.env });
     const slice = Number(args.at(-1) ?? 0);
-    const { result, seconds } = this.#answer(this.calls.length, slice);
+    const { result, seconds } = this.#answer(this.calls.length, slice, options.env?.HYPERLAB_OVERDUE);
     this.now += (seconds ?? 0) * 1000;
     return result;
   }
@@ -62,7 +79,7 @@ const exit = (exitCode: number, stdout = "", stderr = ""): ProgramResult => ({
   stdout,
   stderr,
 });
-const order = { reason: "restart", timeoutSeconds: 100, agentGraceSeconds: 20 };
+const order = { reason: "restart", timeoutSeconds: 100, onTimeout: "fail", agentGraceSeconds: 20 } as const;
 
 describe("quiesceGuest", () => {
   it("calls the program in slices until the machine is empty, and shows what it waits for", async () => {
@@ -82,7 +99,73 @@ describe("quiesceGuest", () => {
     const guest = new Guest((_call, slice) => ({ result: exit(75, "1 job"), seconds: slice }));
     expect(await quiesceGuest(guest.context, order)).toEqual({ kind: "timeout", reason: "1 job" });
     expect(guest.now).toBeLessThanOrEqual(102_000);
-    expect(guest.calls.map((call) => call.args.at(-1))).toEqual(["30", "30", "30", "4"]);
+    // The last call tells a guest that knows about it that the time is over; this one only goes on waiting.
+    expect(guest.calls.map((call) => call.args.at(-1))).toEqual(["30", "30", "30", "4", "1"]);
+    expect(guest.calls.map((call) => call.env?.HYPERLAB_OVERDUE)).toEqual([
+      ...[undefined, undefined, undefined, undefined],
+      "fail",
+    ]);
+  });
+
+  describe("at the end of the time", () => {
+    const busy = (slice: number) => ({ result: exit(75, "1 job"), seconds: slice });
+
+    it("fail gives the whole report of the guest", async () => {
+      const guest = new Guest((_call, slice, overdue) =>
+        overdue === undefined
+          ? busy(slice)
+          : { result: exit(76, "7 of ada, until noon\n8 of bob, no time limit\n") },
+      );
+      expect(await quiesceGuest(guest.context, order)).toEqual({
+        kind: "timeout",
+        reason: "7 of ada, until noon; 8 of bob, no time limit",
+      });
+    });
+
+    it.each(["requeue", "kill"] as const)(
+      "%s goes on until the guest has ended its work",
+      async (onTimeout) => {
+        let told = 0;
+        const guest = new Guest((_call, slice, overdue) => {
+          if (overdue === undefined) return busy(slice);
+          told += 1;
+          expect(overdue).toBe(onTimeout);
+          return told < 3 ? busy(slice) : { result: exit(0) };
+        });
+        expect(await quiesceGuest(guest.context, { ...order, onTimeout })).toEqual({ kind: "done" });
+        expect(guest.calls.filter((call) => call.env?.HYPERLAB_OVERDUE === undefined)).toHaveLength(4);
+      },
+    );
+
+    it.each(["requeue", "kill"] as const)("%s has a time limit of its own", async (onTimeout) => {
+      const guest = new Guest((_call, slice) => busy(slice));
+      expect(await quiesceGuest(guest.context, { ...order, onTimeout })).toEqual({
+        kind: "timeout",
+        reason: "1 job",
+      });
+      expect(guest.now / 1000).toBeGreaterThanOrEqual(100 + overdueSeconds[onTimeout]);
+      expect(guest.now / 1000).toBeLessThan(100 + overdueSeconds[onTimeout] + 10);
+    });
+
+    it("wait knows no end", async () => {
+      const days = 10 * 24 * 3600;
+      const guest: Guest = new Guest((_call, slice, overdue) => {
+        expect(overdue).toBeUndefined();
+        return guest.now < days * 1000 ? busy(slice) : { result: exit(0) };
+      });
+      expect(await quiesceGuest(guest.context, { ...order, onTimeout: "wait" })).toEqual({ kind: "done" });
+      expect(guest.now / 1000).toBeGreaterThanOrEqual(days);
+      expect(guest.status[0]).toBe("quiesce: 1 job (30s)");
+    });
+
+    it("however short it is, the machine is asked to empty itself first", async () => {
+      const guest = new Guest((_call, slice, overdue) =>
+        overdue === undefined ? busy(slice) : { result: exit(76, "7 of ada") },
+      );
+      const short = { ...order, timeoutSeconds: 0 };
+      expect(await quiesceGuest(guest.context, short)).toEqual({ kind: "timeout", reason: "7 of ada" });
+      expect(guest.calls.map((call) => call.env?.HYPERLAB_OVERDUE)).toEqual([undefined, "fail"]);
+    });
   });
 
   it("waits a grace for an agent that is not there, not longer", async () => {

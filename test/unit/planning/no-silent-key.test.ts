@@ -122,6 +122,7 @@ const CASES: Record<string, Case> = {
   "clusters.hpc.state_disk_gb": { to: 33 },
   "clusters.hpc.protect_state": { to: false },
   "clusters.hpc.drain.wait_minutes": { to: 5 },
+  "clusters.hpc.drain.then": { to: "kill" },
   "clusters.hpc.rollout.max_unavailable": { to: 2 },
   "clusters.hpc.rollout.ready_minutes": { to: 3 },
   [`${hardware}.enable_kvm`]: { to: false },

@@ -218,6 +218,30 @@ export const QuiesceHook = {
  */
 export type QuiesceHook = (typeof QuiesceHook)[keyof typeof QuiesceHook];
 
+export const QuiesceOnTimeout = {
+    /**
+     * An error that says what still runs. The machine is not stopped and takes no new work.
+     */
+    Fail: "fail",
+    /**
+     * What can begin again later is put back into its queue; as fail for the rest.
+     */
+    Requeue: "requeue",
+    /**
+     * There is no time limit.
+     */
+    Wait: "wait",
+    /**
+     * What still runs is cancelled, and the machine stops.
+     */
+    Kill: "kill",
+} as const;
+
+/**
+ * What happens when work still runs then. The guest's `quiesce` program carries it out.
+ */
+export type QuiesceOnTimeout = (typeof QuiesceOnTimeout)[keyof typeof QuiesceOnTimeout];
+
 export const ReadyWait = {
     /**
      * The guest's `ready` program says so.

@@ -1,8 +1,10 @@
 """Whose drain it is, and what to do about it."""
 
+import itertools
 import unittest
+from unittest import mock
 
-from hyperlab import drain, verify
+from hyperlab import drain, node as compute, slurm, verify
 from hyperlab.slurm import parse_nodes
 
 
@@ -60,6 +62,61 @@ class Ownership(unittest.TestCase):
         self.assertTrue(drain.is_emptied(node("IDLE", "DRAIN")))
         self.assertFalse(drain.is_emptied(node("MIXED", "DRAIN")))
         self.assertTrue(drain.is_emptied(node("DOWN", "COMPLETING", "DRAIN")))
+
+
+STATES = ("IDLE", "MIXED", "ALLOCATED", "DOWN", "FAIL", "ERROR", "DRAIN", "DRAINING", "NOT_RESPONDING", "COMPLETING", "MAINT")
+FOREIGN = ("broken fan", "hyperlab drain: repairs", "Not responding", "Hyperlab: x", " hyperlab: x")
+
+
+def every_node(reasons):
+    for first, second, reason in itertools.product(STATES, STATES, reasons):
+        yield node(*dict.fromkeys((first, second)), reason=reason)
+
+
+class ForeignMarks(unittest.TestCase):
+    """Over every pair of states: what somebody else decided stays as it is."""
+
+    def test_no_foreign_reason_is_ever_taken_back(self):
+        for found in every_node(FOREIGN):
+            self.assertFalse(drain.may_resume(found), found)
+            self.assertFalse(compute.is_held_by_us(found), found)
+
+    def test_no_foreign_reason_of_a_node_that_takes_no_jobs_is_overwritten(self):
+        for found, jobs in itertools.product(every_node(FOREIGN), ([], ["7"])):
+            if drain.is_drained(found) or "DOWN" in found["state"] or "FAIL" in found["state"]:
+                self.assertNotEqual(drain.quiesce(found, jobs)[0], "drain", found)
+                self.assertTrue(drain.is_foreign(found), found)
+
+    def test_no_machine_with_jobs_is_ever_empty(self):
+        for found in every_node((*FOREIGN, OURS, "")):
+            self.assertNotEqual(drain.quiesce(found, ["7"])[0], "empty", found)
+
+    def test_a_node_that_takes_jobs_is_drained_first(self):
+        for found in every_node((OURS, "")):
+            if not drain.is_drained(found):
+                self.assertEqual(drain.quiesce(found, [])[0], "drain", found)
+
+    def test_the_programs_wait_for_jobs_and_change_nothing(self):
+        for state in (["MIXED", "DRAIN"], ["IDLE", "DRAIN"], ["DOWN"]):
+            found = node(*state, reason="broken fan")
+            ends = [["7"], ["7"], [], [], []]
+            with (
+                mock.patch.object(slurm, "node", return_value=found),
+                mock.patch.object(slurm, "update") as update,
+                mock.patch.object(slurm, "local_jobs", side_effect=ends * 3),
+                mock.patch.object(slurm, "this_node", return_value="n1"),
+                mock.patch.object(compute, "is_shutting_down", return_value=True),
+                mock.patch.object(compute, "LAUNCH_SECONDS", 0),
+                mock.patch.object(compute.files, "remove"),
+                mock.patch("os.path.exists", return_value=True),
+                mock.patch("time.sleep"),
+                mock.patch("builtins.print"),
+            ):
+                compute.self_drain()
+                compute.resume_self()
+                if state != ["MIXED", "DRAIN"]:
+                    compute.quiesce("memory", 60)
+            self.assertEqual(update.call_count, 0)
 
 
 class Verification(unittest.TestCase):

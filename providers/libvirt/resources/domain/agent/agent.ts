@@ -33,6 +33,8 @@ export interface GuestAgent {
     options: {
       args?: readonly string[];
       input?: string;
+      /** Variables for the program's environment. */
+      env?: Readonly<Record<string, string>>;
       timeoutSeconds: number;
       signal: AbortSignal;
     },
@@ -66,7 +68,8 @@ export function guestAgent(client: LibvirtClient, ref: DomainRef, clock: Clock):
 
   const run: GuestAgent["run"] = async (program, options) => {
     const deadline = clock.now() + options.timeoutSeconds * 1000;
-    const pid = parseExec(await ask(execCommand(program, options.args ?? [], options.input), options.signal));
+    const command = execCommand(program, options.args ?? [], options.input, options.env);
+    const pid = parseExec(await ask(command, options.signal));
     for (;;) {
       const status = parseExecStatus(await ask(execStatusCommand(pid), options.signal));
       if (!status.running) {

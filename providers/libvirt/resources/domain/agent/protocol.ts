@@ -28,14 +28,25 @@ export function pingCommand(): string {
   return JSON.stringify({ execute: "guest-ping" });
 }
 
-/** Starts a program in the guest and captures its output. `input` is its standard input. */
-export function execCommand(path: string, args: readonly string[], input?: string): string {
+/** The agent gives a program its own environment or the one of the command, never both. */
+const commandPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/** Starts a program in the guest and captures its output. `input` is its standard input, `env` its variables beside PATH. */
+export function execCommand(
+  path: string,
+  args: readonly string[],
+  input?: string,
+  env: Readonly<Record<string, string>> = {},
+): string {
+  const variables = Object.entries(env).map(([name, value]) => `${name}=${value}`);
+  if (variables.length > 0) variables.unshift(`PATH=${commandPath}`);
   return JSON.stringify({
     execute: "guest-exec",
     arguments: {
       path,
       arg: args,
       "capture-output": true,
+      ...(variables.length === 0 ? {} : { env: variables }),
       ...(input === undefined ? {} : { "input-data": Buffer.from(input).toString("base64") }),
     },
   });

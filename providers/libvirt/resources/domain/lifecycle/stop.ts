@@ -1,7 +1,7 @@
 import { ProviderError } from "../../../../plugin/errors.ts";
 import { isNotFound, LibvirtError } from "../../../client/errors.ts";
 import type { DomainRef } from "../../../client/types.ts";
-import type { DomainInputs } from "../../inputs.ts";
+import type { DomainInputs, QuiescePolicy } from "../../inputs.ts";
 import { type HookContext, type HookResult, programs, quiesceGuest, unquiesceGuest } from "../agent/hooks.ts";
 import type { Clock } from "../clock.ts";
 import { again } from "../host/again.ts";
@@ -84,15 +84,18 @@ export async function powerOff(run: Run, ref: DomainRef): Promise<void> {
 
 /** Asks the guest to empty itself. `off`: it went down by itself meanwhile; `skipped`: it was not asked. */
 async function quiesce(run: Run, ref: DomainRef, order: StopOrder): Promise<"emptied" | "skipped" | "off"> {
-  const policy = order.inputs.quiesce?.hook ?? "required";
-  if (policy === "never") return "skipped";
+  const hook = order.inputs.quiesce?.hook ?? "required";
+  if (hook === "never") return "skipped";
+  const timeoutSeconds = order.inputs.quiesce?.timeoutSeconds ?? 3600;
+  const onTimeout = order.inputs.quiesce?.onTimeout ?? "fail";
   const context = await hookContext(run, ref);
   let result: HookResult;
   try {
     result = await quiesceGuest(context, {
       reason: order.reason,
-      timeoutSeconds: order.inputs.quiesce?.timeoutSeconds ?? 3600,
-      agentGraceSeconds: agentGraceSeconds[policy],
+      timeoutSeconds,
+      onTimeout,
+      agentGraceSeconds: agentGraceSeconds[hook],
     });
   } catch (error) {
     if (error instanceof GuestOff) return "off";
@@ -100,12 +103,13 @@ async function quiesce(run: Run, ref: DomainRef, order: StopOrder): Promise<"emp
     throw error;
   }
   if (result.kind === "done") return "emptied";
-  if (policy === "ifPresent" && (result.kind === "missing" || result.kind === "unreachable")) {
+  if (hook === "ifPresent" && (result.kind === "missing" || result.kind === "unreachable")) {
     run.call.logger.info(`${run.name}: no hook known: stops without quiesce`);
     return "skipped";
   }
-  if (result.kind !== "missing" && result.kind !== "unreachable") await takeBack(run, context);
-  throw quiesceError(run, result, order.inputs.quiesce?.timeoutSeconds ?? 3600);
+  // After a timeout the machine goes on emptying itself, so that the next update finds it further on.
+  if (result.kind === "failed") await takeBack(run, context);
+  throw quiesceError(run, result, timeoutSeconds, onTimeout);
 }
 
 /** The machine stays up after all. Also after an abort, but then not for long. */
@@ -126,6 +130,7 @@ function quiesceError(
   run: Run,
   result: Exclude<HookResult, { kind: "done" }>,
   seconds: number,
+  onTimeout: QuiescePolicy,
 ): ProviderError {
   const untouched = "The machine was not stopped.";
   switch (result.kind) {
@@ -150,7 +155,8 @@ function quiesceError(
     case "timeout":
       return new ProviderError(
         `${run.name} was not empty after ${duration(seconds * 1000)}: ${result.reason}. ${untouched} ` +
-          "Wait or end what it waits for and run the update again, or raise quiesce.timeoutSeconds.",
+          `It takes no new work${onTimeout === "fail" ? "" : `, and quiesce.onTimeout "${onTimeout}" did not empty it`}. ` +
+          "Run the update again to go on with it as it stands; end what it waits for, or raise quiesce.timeoutSeconds.",
         "deadlineExceeded",
       );
     default:

@@ -105,14 +105,25 @@ export function foreignReason(name: string, facts: Pick<Facts, "foreignRoot">): 
   ];
 }
 
-/** How the machine is emptied before it stops. */
+/** How the machine is emptied before it stops, and what becomes of work that does not end in time. */
 export function quiesceText(inputs: PropertyMap, facts: Facts): string {
-  const policy = isObject(inputs.quiesce) ? inputs.quiesce.hook : undefined;
-  if (policy === "never") return "stop without quiesce";
-  if (policy !== "ifPresent" || facts.quiesceHook === true) return "quiesce first";
+  const quiesce = isObject(inputs.quiesce) ? inputs.quiesce : {};
+  const { hook } = quiesce;
+  if (hook === "never") return "stop without quiesce";
+  if (hook !== "ifPresent" || facts.quiesceHook === true) return `quiesce first${overdueText(quiesce)}`;
   return facts.quiesceHook === false
     ? "no hook known: will stop without quiesce"
-    : "quiesce first if the guest has a hook";
+    : `quiesce first if the guest has a hook${overdueText(quiesce)}`;
+}
+
+/** Only where work is interrupted: people have to know before. */
+function overdueText(quiesce: PropertyMap): string {
+  const { onTimeout, timeoutSeconds = 3600 } = quiesce;
+  if (typeof timeoutSeconds !== "number") return "";
+  const time = timeoutSeconds % 60 === 0 ? `${timeoutSeconds / 60} minutes` : `${timeoutSeconds} seconds`;
+  if (onTimeout === "kill") return `: jobs still running after ${time} are cancelled`;
+  if (onTimeout !== "requeue") return "";
+  return `: jobs still running after ${time} are requeued where they can be`;
 }
 
 function describeChange(change: Change, olds: PropertyMap, news: PropertyMap): string {

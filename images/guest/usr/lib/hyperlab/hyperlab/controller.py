@@ -17,6 +17,7 @@ from hyperlab import (
     drain,
     files,
     firewall,
+    leaving,
     machine,
     rotation,
     seed,
@@ -385,7 +386,7 @@ def after(text):
     wanted = document.parse_cluster(text, "after")
     state_disk.mount()
     active = current_conf()
-    empty_leaving(slurm_conf.leaving_nodes(active, names_of(wanted)), wanted["drain"]["timeoutSeconds"])
+    leaving.empty(slurm_conf.leaving_nodes(active, names_of(wanted)), wanted["drain"], log)
     apply_document(wanted, wanted["slurmConf"])
     deadline = time.monotonic() + wanted["verify"]["timeoutSeconds"]
     nodes = verify.wait_for_nodes(wanted, deadline, log)
@@ -404,31 +405,6 @@ def settled(names, seconds=60):
         if time.monotonic() > deadline or not any("COMPLETING" in nodes[name]["state"] for name in names if name in nodes):
             return nodes
         time.sleep(1)
-
-
-def empty_leaving(leaving, timeout_seconds):
-    if not leaving:
-        return
-    deadline = time.monotonic() + timeout_seconds
-    said = None
-    while True:
-        nodes = slurm.all_nodes()
-        for name in leaving:
-            if name in nodes and not drain.is_drained(nodes[name]):
-                slurm.update(name, "drain", drain.LEAVING)
-                nodes[name] = slurm.node(name) or nodes[name]
-        busy = [name for name in leaving if name in nodes and not drain.is_emptied(nodes[name])]
-        if not busy:
-            return
-        if time.monotonic() > deadline:
-            raise Problem(
-                f"{', '.join(busy)} still run jobs after {timeout_seconds} s. They stay drained; wait for the jobs or "
-                "cancel them (squeue, scancel), then run again."
-            )
-        if busy != said:
-            said = busy
-            log(f"waiting for jobs on {', '.join(busy)}")
-        time.sleep(2)
 
 
 def boot():

@@ -10,6 +10,8 @@ SHUTDOWN = f"{PREFIX} the machine shuts down"
 
 #: Base states and flags in which a node cannot serve, apart from a drain.
 BROKEN = ("DOWN", "ERROR", "FAIL", "UNKNOWN", "FUTURE", "INVALID", "INVALID_REG", "NOT_RESPONDING", "POWERED_DOWN")
+#: States in which a node takes no jobs without being drained.
+HELD = ("DOWN", "FAIL", "ERROR")
 #: A node that holds jobs, or cleans up after one.
 BUSY = ("ALLOCATED", "MIXED", "COMPLETING")
 
@@ -26,6 +28,20 @@ def is_ours(node):
 
 def is_drained(node):
     return "DRAIN" in node["state"] or "DRAINED" in node["state"] or "DRAINING" in node["state"]
+
+
+def is_closed(node):
+    """
+    Whether a node takes no new jobs: drained, or held down with a reason that is not ours. A drain would put our reason
+    in the place of that one.
+    """
+    held = any(state in HELD for state in node["state"]) and node["reason"] != "" and not is_ours(node)
+    return is_drained(node) or held
+
+
+def is_foreign(node):
+    """Whether somebody else keeps jobs off this node."""
+    return is_closed(node) and not is_ours(node)
 
 
 def is_busy(node):
@@ -49,7 +65,7 @@ def quiesce(node, jobs):
     running = f"jobs {', '.join(jobs)} run here" if jobs else ""
     if node is None:
         return ("wait", f"{running}; the controller does not answer") if jobs else ("empty", "no job runs here")
-    if not is_drained(node):
+    if not is_closed(node):
         return "drain", "is being drained"
     if jobs:
         return "wait", running

@@ -7,8 +7,8 @@ import subprocess
 import sys
 import time
 
-from hyperlab import accounts, bundle, drain, files, firewall, machine, seed, slurm
-from hyperlab.process import NotYet, Problem, run, succeeds
+from hyperlab import accounts, bundle, drain, files, firewall, jobs, machine, overdue, seed, slurm
+from hyperlab.process import NotYet, Problem, WorkRemains, run, succeeds
 
 SLURMD_OPTIONS = "/etc/default/slurmd"
 DRAINED = "/var/lib/hyperlab/drained.json"
@@ -75,8 +75,11 @@ def start_slurmd(digest):
     run(["systemctl", "start", "--no-block", "slurmd.service"])
 
 
-def quiesce(reason, slice_seconds):
-    """One slice of emptying this machine; NotYet says what it waits for."""
+def quiesce(reason, slice_seconds, order=None):
+    """
+    One slice of emptying this machine; NotYet says what it waits for. With an order the time for it is over: what
+    becomes of jobs that still run. WorkRemains says which of them the order does not end.
+    """
     if not os.path.exists(slurm.JWKS):
         return
     deadline = time.monotonic() + slice_seconds
@@ -87,10 +90,27 @@ def quiesce(reason, slice_seconds):
             return
         if step == "drain":
             drain_self(drain.quiesce_reason(reason))
-        elif time.monotonic() > deadline:
+            continue
+        if order is not None:
+            end_jobs(jobs.order_of(order), node)
+        if time.monotonic() > deadline:
             raise NotYet(text)
-        else:
-            time.sleep(2)
+        time.sleep(2)
+
+
+def end_jobs(order, node):
+    """Carry out the order at the end of a drain's time; WorkRemains where jobs are left that it does not end."""
+    local = slurm.local_jobs()
+    try:
+        remaining = overdue.act(order, [slurm.this_node()])
+    except (Problem, ValueError) as problem:
+        if order != "fail":
+            raise NotYet(f"jobs {', '.join(local)} run here; SLURM does not say more: {problem}") from None
+        raise WorkRemains(f"jobs {', '.join(local)}; SLURM does not say whose and how long: {problem}") from None
+    if remaining:
+        raise WorkRemains(overdue.report([slurm.this_node()], [node] if node else [], remaining, order))
+    if order == "fail":
+        raise WorkRemains(f"nothing but the end of jobs that are ending: {', '.join(local) or 'SLURM cleans up'}")
 
 
 def drain_self(reason):
@@ -182,7 +202,7 @@ def self_drain():
     if not os.path.exists(slurm.JWKS) or not is_shutting_down():
         return
     node = slurm.node(slurm.this_node(), timeout=10)
-    if node is not None and not drain.is_drained(node):
+    if node is not None and not drain.is_closed(node):
         try:
             drain_self(drain.SHUTDOWN)
         except Problem as problem:

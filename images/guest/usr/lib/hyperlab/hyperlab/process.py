@@ -7,12 +7,20 @@ import sys
 NOT_YET = 75
 
 
+#: Exit code of a hook that did what it was told at the end of the time; its standard output says which work remains.
+WORK_REMAINS = 76
+
+
 class Problem(Exception):
     """What happened, to what, why, and what to do next."""
 
 
 class NotYet(Exception):
     """A condition that is expected to come true; the text says what is missing."""
+
+
+class WorkRemains(Exception):
+    """The time is over and work still runs that must not be touched; the text says which."""
 
 
 def run(command, text=None, timeout=120, env=None, user=None):
@@ -47,6 +55,9 @@ def main(function):
     except NotYet as waiting:
         print(waiting, flush=True)
         code = NOT_YET
+    except WorkRemains as remaining:
+        print(remaining, flush=True)
+        code = WORK_REMAINS
     except Problem as problem:
         print(problem, file=sys.stderr, flush=True)
         code = 1

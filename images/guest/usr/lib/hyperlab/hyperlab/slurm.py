@@ -23,14 +23,13 @@ def parse_nodes(text):
     """Nodes of `scontrol show nodes --json`, by name, with what is needed of them."""
     found = {}
     for entry in json.loads(text).get("nodes", []):
-        boot = entry.get("boot_time", 0)
         found[entry["name"]] = {
             "name": entry["name"],
             "state": list(entry.get("state", [])),
             "reason": entry.get("reason") or "",
             "cpus": entry.get("cpus", 0),
             "memory": entry.get("real_memory", 0),
-            "boot_time": boot.get("number", 0) if isinstance(boot, dict) else boot,
+            "boot_time": number(entry.get("boot_time", 0)),
         }
     return found
 
@@ -51,6 +50,44 @@ def node(name, timeout=20):
 def update(name, state, reason=None):
     command = ["scontrol", "update", f"nodename={name}", f"state={state}"]
     run(command if reason is None else [*command, f"reason={reason}"])
+
+
+def parse_jobs(text):
+    """Jobs of `squeue --json`, with what is needed of them."""
+    found = []
+    for entry in json.loads(text).get("jobs", []):
+        limit = entry.get("time_limit") or {}
+        found.append(
+            {
+                "id": str(entry["job_id"]),
+                "user": entry.get("user_name") or f"user {entry.get('user_id')}",
+                "state": list(entry.get("job_state", [])),
+                "batch": bool(entry.get("batch_flag")),
+                "requeue": bool(entry.get("requeue")),
+                "start": number(entry.get("start_time")),
+                "limit_minutes": None if limit.get("infinite") or not limit.get("set") else limit["number"],
+            }
+        )
+    return found
+
+
+def number(value):
+    return value.get("number", 0) if isinstance(value, dict) else value or 0
+
+
+def jobs_on(names, timeout=60):
+    """Jobs that SLURM has on these nodes. Problem when the controller does not answer."""
+    return parse_jobs(run(["squeue", "--json", f"--nodelist={','.join(names)}"], timeout=timeout))
+
+
+def requeue(job_id):
+    """Put a job back into the queue. It gets SIGTERM and, after KillWait, SIGKILL."""
+    run(["scontrol", "requeue", job_id])
+
+
+def cancel(job_id):
+    """End a job: SIGTERM and, after KillWait, SIGKILL."""
+    run(["scancel", job_id])
 
 
 def answers():
