@@ -18,6 +18,7 @@ import { findMark } from "../providers/libvirt/ownership/index.ts";
 import { at, attribute, child, childrenOf, parseXml, textAt } from "../providers/libvirt/xml/index.ts";
 import { readRoutes } from "../tools/preflight/routes.ts";
 import { hostCpusOf, pinnedCpusOf } from "./host-cpus.ts";
+import { guestShutdownFact } from "./host-shutdown.ts";
 
 /** Which host is asked, and what is ours on it. */
 export interface HostQuery {
@@ -38,11 +39,12 @@ export interface HostQuery {
  */
 export async function collectHostFacts(query: HostQuery): Promise<HostFacts> {
   const client = createLibvirtClient(query.uri);
+  const besides = { kvm: query.kvm, guestShutdownSeconds: await guestShutdownFact(query.uri) };
   try {
-    return { ...(await read(client, query)), kvm: query.kvm };
+    return { ...(await read(client, query)), ...besides };
   } catch (error) {
     if (!(error instanceof LibvirtConnectionError)) throw error;
-    return { ...unknownHost(error.message), kvm: query.kvm };
+    return { ...unknownHost(error.message), ...besides };
   } finally {
     await client.close();
   }

@@ -45,6 +45,8 @@ export interface HostFacts {
   domains: Known<HostDomain[]>;
   /** Pools by name. */
   pools: Known<{ name: string; owned: boolean }[]>;
+  /** How long the host waits for a machine when it shuts down itself; infinite where it does not stop to wait. */
+  guestShutdownSeconds: Known<number>;
 }
 
 /** A CPU of the host. */
@@ -118,5 +120,6 @@ export function unknownHost(why: string): HostFacts {
     interfaces: unknown,
     domains: unknown,
     pools: unknown,
+    guestShutdownSeconds: unknown,
   };
 }

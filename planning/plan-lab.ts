@@ -8,6 +8,7 @@ import {
   type MachineSpec,
   planMachine,
 } from "./domains.ts";
+import { checkDrain } from "./drain-limits.ts";
 import type { HostDomain, LabFacts } from "./facts.ts";
 import { computePath, Findings, HPC } from "./findings.ts";
 import { checkHost } from "./host-checks.ts";
@@ -113,6 +114,7 @@ function planHpc(
     findings,
   );
   checkHost(config, plan, network, facts.host, findings);
+  checkDrain(config, plan, facts.host, findings);
   lintPlan(plan, findings);
   return plan;
 }

@@ -79,6 +79,8 @@ export class Stack {
   readonly lines: string[] = [];
   readonly status: string[] = [];
   readonly #parts: DomainParts;
+  /** The engine's time limit of each call. */
+  timeoutSeconds: number | undefined;
   #cancel = new AbortController();
 
   constructor(client: LibvirtClient, over: { owner?: string; parts?: Partial<DomainParts> } = {}) {
@@ -133,7 +135,8 @@ export class Stack {
         this.status.push(message);
       },
     };
-    return { logger, signal: this.#cancel.signal, preview, deadline: undefined };
+    const deadline = this.timeoutSeconds === undefined ? undefined : Date.now() + this.timeoutSeconds * 1000;
+    return { logger, signal: this.#cancel.signal, preview, deadline };
   }
 
   identity(name: string) {

@@ -83,6 +83,23 @@ describe("update", () => {
       expect(await line("wait", 1800)).toMatch(/quiesce first$/);
     });
 
+    it("longer than the engine's time limit is refused by the preview, and touches nothing", async () => {
+      const machine = await new Machine(host.stack, "node").create(node());
+      const agent = host.stack.agent("node");
+      agent.calls.length = 0;
+      host.stack.timeoutSeconds = 600;
+      const news = (timeoutSeconds: number, onTimeout = "fail") =>
+        node({ memoryMiB: 512, quiesce: { timeoutSeconds, onTimeout } });
+      for (const inputs of [news(601), news(1, "wait")]) {
+        await expect(machine.preview(inputs)).rejects.toThrow(/node is not changed.*customTimeouts/s);
+        await expect(machine.update(inputs)).rejects.toThrow(/node is not changed.*customTimeouts/s);
+      }
+      expect(agent.calls).toEqual([]);
+      expect(await machine.preview(news(599))).toContain("restart");
+      // A machine that does not stop has nothing to wait for.
+      expect(await machine.preview(node({ title: "x", quiesce: { timeoutSeconds: 601 } }))).toContain("live");
+    });
+
     it("another policy alone has no effect on the machine", async () => {
       const machine = await new Machine(host.stack, "node").create(node());
       expect(await machine.diff(node({ quiesce: { timeoutSeconds: 5, onTimeout: "kill" } }))).toMatchObject({

@@ -31,6 +31,7 @@ export const emptyHost: HostFacts = {
   interfaces: known([{ name: "lo", owned: false }]),
   domains: known([]),
   pools: known([]),
+  guestShutdownSeconds: known(Number.POSITIVE_INFINITY),
 };
 
 /** Facts in which every image of the configuration is there. */

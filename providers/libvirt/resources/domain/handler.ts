@@ -186,6 +186,7 @@ async function update(run: Run, request: UpdateRequest): Promise<UpdateResult> {
     recordedFacts(request.state, reveal(request.oldInputs)),
   );
   if (previewed.action === "forbidden") throw new ProviderError(`${previewed.line}.`, "failedPrecondition");
+  if (previewed.stops) refuseShortLimit(run, request.inputs);
   if (run.call.preview) {
     run.call.logger.info(previewed.line);
     return { outputs: foreseeUpdate(run, request, previewed), refreshBeforeUpdate };
@@ -195,6 +196,23 @@ async function update(run: Run, request: UpdateRequest): Promise<UpdateResult> {
     outputs: encodeState(run.provider, decodeInputs("Domain", inputs), outcome.state, outcome.facts),
     refreshBeforeUpdate,
   };
+}
+
+/** A machine whose quiesce may take longer than the engine lets its update run is refused before it is touched. */
+function refuseShortLimit(run: Run, raw: PropertyMap): void {
+  const { deadline } = run.call;
+  const inputs = reveal(raw);
+  const quiesce = isObject(inputs.quiesce) ? inputs.quiesce : {};
+  if (deadline === undefined || quiesce.hook === "never") return;
+  const { onTimeout = "fail", timeoutSeconds = 3600 } = quiesce;
+  const seconds = onTimeout === "wait" ? Number.POSITIVE_INFINITY : timeoutSeconds;
+  if (typeof seconds !== "number" || Date.now() + seconds * 1000 <= deadline) return;
+  const wait = Number.isFinite(seconds) ? `may take ${seconds} s` : "has no time limit";
+  throw new ProviderError(
+    `${run.name} is not changed: emptying it ${wait}, and the time limit of its update ends before. ` +
+      "Raise customTimeouts of the resource, or lower quiesce.timeoutSeconds.",
+    "failedPrecondition",
+  );
 }
 
 /** The outputs after the update. A new root disk has a name that is known before it is made. */

@@ -107,6 +107,7 @@ describe("the host", () => {
     const findings = planLab(lab, facts).findings;
     expect(briefly(findings)).toEqual([
       "unknown memory-unknown ",
+      "unknown drain-limit-unknown clusters.hpc.drain.wait_minutes",
       "unknown cpu-feature-unknown clusters.hpc.hardware.acceleration.cpu_features[0]",
       "unknown nested-unknown clusters.hpc.hardware.acceleration.enable_nested",
       "unknown hugepages-unknown clusters.hpc.hardware.acceleration.performance.hugepage_size",
