@@ -1,6 +1,7 @@
 import { Cli } from "./cli.ts";
 import { addHostCommands } from "./commands/host.ts";
 import { addRotateCommands } from "./commands/rotate.ts";
+import { addDrainCommands } from "./commands/drain.ts";
 import { addStackCommands } from "./commands/stack.ts";
 
 /** The command `hyperlab`. Returns the exit code. */
@@ -9,5 +10,6 @@ export function hyperlab(args: readonly string[]): Promise<number> {
   addStackCommands(cli);
   addHostCommands(cli);
   addRotateCommands(cli);
+  addDrainCommands(cli);
   return cli.run(args);
 }

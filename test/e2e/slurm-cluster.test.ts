@@ -2,6 +2,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { byHand } from "./scenarios/by-hand.ts";
 import { changes } from "./scenarios/changes.ts";
 import { hostMaintenance } from "./scenarios/host.ts";
+import { drains } from "./scenarios/drain.ts";
 import { images } from "./scenarios/images.ts";
 import { jobs } from "./scenarios/jobs.ts";
 import { powerCut } from "./scenarios/power-cut.ts";
@@ -51,6 +52,7 @@ describe("while an administrator keeps a node drained", () => {
   afterAll(() => administrator.shell(`sudo scontrol update nodename=${second} state=resume`));
 
   changes(cluster);
+  drains(cluster);
   images(cluster);
   byHand(cluster);
 });

@@ -21,6 +21,8 @@ export interface ClusterShape {
   maxJobTime?: string;
   /** People beside the first two. */
   people?: readonly Person[];
+  /** How machines are emptied. */
+  drain?: { waitMinutes: number; end: "fail" | "requeue" };
   /** Minutes until a machine must be ready. */
   readyMinutes?: number;
 }
@@ -55,7 +57,7 @@ export function clusterFile(name: string, publicKey: string, shape: ClusterShape
           ...(shape.people ?? []),
         ],
         ...(shape.imageFiles === undefined ? {} : { image: { files: shape.imageFiles } }),
-        drain: { wait_minutes: 15 },
+        ...(shape.drain === undefined ? {} : { drain: drain(shape.drain) }),
         ...(shape.readyMinutes === undefined ? {} : { rollout: { ready_minutes: shape.readyMinutes } }),
         state_disk_gb: 5,
         protect_state: false,
@@ -63,6 +65,12 @@ export function clusterFile(name: string, publicKey: string, shape: ClusterShape
     },
   });
 }
+
+const drain = ({ end, waitMinutes }: { waitMinutes: number; end: string }) => ({
+  wait_minutes: waitMinutes,
+  // biome-ignore lint/suspicious/noThenProperty: a key of the cluster file; nothing awaits it.
+  then: end,
+});
 
 /** A group's machines are alike: where memory differs, the file lists the nodes, which leaves no holes. */
 function computeNodes({ memoryGb, nodeImage, nodes }: ClusterShape): unknown {
