@@ -2,7 +2,13 @@ import * as pulumi from "@pulumi/pulumi";
 import { z } from "zod";
 import { HpcCluster, readKeyGenerations } from "../components/hpc-cluster/index.ts";
 import { StackIdentity } from "../components/stack-identity/index.ts";
-import { hasErrors, imageRequests, planLab, printFindings } from "../planning/index.ts";
+import {
+  hasErrors,
+  imageRequests,
+  planLab,
+  printFindings,
+  readPowerDeclarations,
+} from "../planning/index.ts";
 import { ownedUuid } from "../providers/libvirt/ownership/index.ts";
 import { cacheFolder, stateFolder } from "../tools/paths.ts";
 import { held, known } from "./held.ts";
@@ -58,7 +64,12 @@ export async function declareLab(args: LabArgs): Promise<LabOutputs> {
     poolUuid: ownedUuid(owner, poolUrn(pool)),
     kvm,
   });
-  const { plan, findings } = planLab(config, { invoker, host, images: images.facts });
+  const settings = new pulumi.Config("hyperlab");
+  const power = readPowerDeclarations(
+    settings.getObject<unknown>("power"),
+    settings.getObject<unknown>("restarts"),
+  );
+  const { plan, findings } = planLab(config, { invoker, host, images: images.facts }, { power });
   const told = printFindings(findings, args.file, loaded.locate);
   if (hasErrors(findings)) throw new Error(told);
   if (plan.hpc === undefined) throw new Error(`${args.file} declares no cluster.`);

@@ -15,6 +15,7 @@ import {
 import type { DomainSnapshot, NetworkSnapshot, PoolSnapshot } from "../providers/libvirt/context.ts";
 import { readCache } from "../providers/libvirt/host.ts";
 import { findMark } from "../providers/libvirt/ownership/index.ts";
+import { holdOf } from "../providers/libvirt/resources/domain/hold.ts";
 import { at, attribute, child, childrenOf, parseXml, textAt } from "../providers/libvirt/xml/index.ts";
 import { readRoutes } from "../tools/preflight/routes.ts";
 import { hostCpusOf, pinnedCpusOf } from "./host-cpus.ts";
@@ -105,6 +106,7 @@ function hostDomain(domain: DomainSnapshot, owner: string): HostDomain {
       return mac === undefined ? [] : [mac.toLowerCase()];
     }),
     pinnedCpus: pinnedCpusOf(definition),
+    ...(holdOf(definition) === undefined ? {} : { held: true }),
   };
 }
 

@@ -27,6 +27,8 @@ export interface ClusterContext {
   guestVolume?: string;
   pool: string;
   stateVolume: string;
+  /** Machines that are stopped for a time by a hold on the host. */
+  held: ReadonlySet<string>;
 }
 
 /** What makes one machine. */
@@ -39,6 +41,7 @@ export interface MachineSpec {
   seed: string;
   size: NodeSizeConfig;
   running: boolean;
+  restartTrigger: string | undefined;
   pins: readonly number[] | undefined;
   /** Path in the file, for findings. */
   path: string;
@@ -57,8 +60,15 @@ export function planMachine(context: ClusterContext, spec: MachineSpec, findings
     image: key,
     seed: spec.seed,
     instanceId: id,
+    ...(context.held.has(spec.name) ? { held: true as const } : {}),
     domain: domain(context, spec, key, id, findings),
   };
+}
+
+/** Machines that somebody stopped for a time; nothing is known of a host that cannot be asked. */
+export function heldMachines({ host: { domains } }: LabFacts): ReadonlySet<string> {
+  const held = domains.known ? domains.value.filter((found) => found.owned && found.held === true) : [];
+  return new Set(held.map(({ name }) => name));
 }
 
 function domain(
@@ -98,6 +108,7 @@ function domain(
     interfaces: [networkInterface(context.network, spec)],
     autostart: spec.running,
     running: spec.running,
+    ...(spec.restartTrigger === undefined ? {} : { restartTrigger: spec.restartTrigger }),
     deriveSshHostKey: true,
     stop: { timeoutSeconds: Math.max(300, 2 * timing.bootClassSeconds), onTimeout: "fail" },
     // A user's cloud image has the hooks only after its first boot went well.

@@ -80,6 +80,8 @@ export interface HostDomain {
   macs: string[];
   /** Host CPUs that its vCPUs are pinned to by its definition, in the order of the vCPUs. Empty: not pinned. */
   pinnedCpus: number[];
+  /** Stopped for a time by a hold, which is not to be undone. */
+  held?: true;
 }
 
 /** An image that the configuration asks for. The edge resolves it to an `ImageFact` with the same key. */

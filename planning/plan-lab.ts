@@ -5,6 +5,7 @@ import {
   type ClusterContext,
   checkMemoryBacking,
   chooseHypervisor,
+  heldMachines,
   type MachineSpec,
   planMachine,
 } from "./domains.ts";
@@ -17,6 +18,7 @@ import { byText, computeName, controllerName } from "./names.ts";
 import { resolveNetwork } from "./network.ts";
 import { allocatePins } from "./pins.ts";
 import type { HpcClusterPlan, LabPlan, NodePlan, PlanResult, SecretSlot, SshPlan } from "./plan.ts";
+import { type PowerDeclarations, type PowerPlan, planPower } from "./power.ts";
 import { SeedPlanner } from "./seeds.ts";
 import { lintPlan } from "./slurm/lint-plan.ts";
 import { planSlurm } from "./slurm/model.ts";
@@ -27,6 +29,8 @@ import { planGroups, planUsers } from "./users.ts";
 export interface PlanOptions {
   /** Departures from the file that are otherwise warnings (unknown SLURM parameters, adjusted topologies) are errors. */
   strict?: boolean;
+  /** What the stack configuration declares about power. Default: nothing, the file decides. */
+  power?: PowerDeclarations;
 }
 
 /**
@@ -41,7 +45,7 @@ export function planLab(config: LabConfig, facts: LabFacts, options: PlanOptions
   const findings = new Findings();
   const plan: LabPlan = { format: 1, name: config.name, description: config.description };
   if (config.hpc !== undefined) {
-    const hpc = planHpc(config, config.hpc, facts, options.strict ?? false, findings);
+    const hpc = planHpc(config, config.hpc, facts, options, findings);
     if (hpc !== undefined) plan.hpc = hpc;
   }
   return { plan, findings: findings.sorted() };
@@ -51,7 +55,7 @@ function planHpc(
   lab: LabConfig,
   config: HpcConfig,
   facts: LabFacts,
-  strict: boolean,
+  { power: declared = { power: {}, restarts: {} }, strict = false }: PlanOptions,
   findings: Findings,
 ): HpcClusterPlan | undefined {
   const network = resolveNetwork(config, findings);
@@ -63,6 +67,7 @@ function planHpc(
   const images = planImages(config, facts.images, findings);
   const guestSoftware = planGuestSoftware(config, facts.images, findings);
   const names = storageNames(config);
+  const power = planPower(config, declared, findings);
   const context: ClusterContext = {
     config,
     facts,
@@ -73,8 +78,14 @@ function planHpc(
     ...(guestSoftware === undefined ? {} : { guestVolume: guestSoftware.volume }),
     pool: names.pool,
     stateVolume: names.state,
+    held: heldMachines(facts),
   };
-  const { machines, seeds } = planMachines(context, assign(config, network, facts, findings), findings);
+  const { machines, seeds } = planMachines(
+    context,
+    assign(config, network, facts, findings),
+    power,
+    findings,
+  );
   const [controller, ...computeNodes] = machines;
   if (controller === undefined) return undefined;
   const users = planUsers(config, facts, findings);
@@ -103,7 +114,7 @@ function planHpc(
     drain: drainPlan(config),
     verify: {
       timeoutSeconds: verifyTimeoutSeconds(slurm.timing),
-      job: computeNodes.some((node) => node.domain.running),
+      job: slurm.nodes.some((node) => node.running),
     },
     ssh: sshPlan(config),
     secrets: SECRETS.map((slot) => ({ ...slot })),
@@ -133,6 +144,7 @@ const storageNames = (config: HpcConfig) => ({
 function planMachines(
   context: ClusterContext,
   assignments: Assignments,
+  power: PowerPlan,
   findings: Findings,
 ): { machines: NodePlan[]; seeds: HpcClusterPlan["seeds"] } {
   const { config, network } = context;
@@ -143,7 +155,7 @@ function planMachines(
     network,
     { packages: [...new Set(config.image.packages)].sort(byText), files: sortedFiles(config) },
   );
-  const specs = machineSpecs(context, assignments, findings);
+  const specs = machineSpecs(context, assignments, power, findings);
   const machines = specs.map((spec) => {
     const golden = context.images.get(imageKey(config, spec.size))?.golden ?? true;
     const seed = seeds.seedOf({ ...spec, golden });
@@ -157,6 +169,7 @@ const sortedFiles = (config: HpcConfig) => [...config.image.files].sort((a, b) =
 function machineSpecs(
   context: ClusterContext,
   { addresses, macs }: Assignments,
+  power: PowerPlan,
   findings: Findings,
 ): Omit<MachineSpec, "seed">[] {
   const { config, network } = context;
@@ -164,6 +177,8 @@ function machineSpecs(
     name,
     address: addresses.get(name) ?? network.gateway,
     mac: macs.get(name) ?? "",
+    running: power.running.get(name) ?? true,
+    restartTrigger: power.restarts.get(name),
   });
   const specs: Omit<MachineSpec, "seed" | "pins">[] = [
     {
@@ -171,7 +186,6 @@ function machineSpecs(
       role: "controller",
       number: 0,
       size: config.controller,
-      running: true,
       path: `${HPC}.controller`,
     },
     ...config.computeNodes.nodes.map((node) => ({
@@ -179,7 +193,6 @@ function machineSpecs(
       role: "compute" as const,
       number: node.number,
       size: node,
-      running: node.autoStart,
       path: computePath(config.computeNodes.form, node.number),
     })),
   ];

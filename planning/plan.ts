@@ -165,6 +165,8 @@ export interface NodePlan {
   seed: string;
   /** cloud-init's instance id; changes with the image. */
   instanceId: string;
+  /** Stopped for a time by a hold on the host: declared to run, but nothing is expected of it. */
+  held?: true;
   /** Inputs of the provider's `Domain`, complete but for the seed's disk. */
   domain: DomainPlan;
 }
@@ -188,6 +190,8 @@ export interface DomainPlan {
   interfaces: InterfacePlan[];
   autostart: boolean;
   running: boolean;
+  /** Another value restarts the machine once. */
+  restartTrigger?: string;
   deriveSshHostKey: boolean;
   stop: { timeoutSeconds: number; onTimeout: "fail" };
   quiesce: { hook: "required" | "ifPresent"; timeoutSeconds: number; onTimeout?: DrainEnd };

@@ -53,7 +53,7 @@ export interface NodeOutput {
   readonly name: string;
   readonly role: "controller" | "compute";
   readonly address: string;
-  /** SLURM's state after the last change, for example `IDLE`; absent for the controller and before the first run. */
+  /** SLURM's state after the last change, for example `IDLE`, or `off` for a machine that is declared off; absent for the controller and before the first run. */
   readonly state?: string;
   /** SLURM's reason where the node is drained or down. */
   readonly reason?: string;

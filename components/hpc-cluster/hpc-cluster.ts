@@ -16,7 +16,8 @@ import { createStorage } from "./storage.ts";
  *
  * One machine is one resource; the number of command resources is constant. Order: storage and network, the
  * controller, its keys, SLURM prepared for the changes (`before`), the compute nodes, SLURM's final configuration
- * with verification (`after`). Nodes that go are emptied by `after`; the engine deletes them when it is done.
+ * with verification (`after`). Nodes that go are emptied by `after`; the engine deletes them when it is done. Where the
+ * controller is declared off, the compute nodes come first, and SLURM's commands wait until it is on again.
  *
  * @example
  * const identity = new StackIdentity("lab");
@@ -61,9 +62,17 @@ export class HpcCluster extends pulumi.ComponentResource {
     const machine = (node: NodePlan, after: pulumi.Resource[]) =>
       createMachine(node, storage, pulumi.mergeOptions(attached, { dependsOn: after }));
 
-    const controller = machine(plan.controller, [storage.state]);
-    const verified = this.configure(name, plan, keys, generations, controller, (ready) =>
-      plan.computeNodes.map((node) => machine(node, [ready])),
+    const computeNodes = (after: pulumi.Resource[]) => plan.computeNodes.map((node) => machine(node, after));
+    // A cluster that is declared off: its compute nodes are emptied and stopped before their controller.
+    const off = plan.controller.domain.running ? undefined : computeNodes([]);
+    const controller = machine(plan.controller, [storage.state, ...(off ?? [])]);
+    const verified = this.configure(
+      name,
+      plan,
+      keys,
+      generations,
+      controller,
+      (ready) => off ?? computeNodes([ready]),
     );
 
     this.controllerAddress = pulumi.output(plan.controller.address);
@@ -87,7 +96,9 @@ export class HpcCluster extends pulumi.ComponentResource {
     computeNodes: (ready: pulumi.Resource) => libvirt.Domain[],
   ): remote.Command {
     const connection = controllerConnection(plan, keys);
-    const opts = (dependsOn: pulumi.Resource[]) => ({ parent: this, dependsOn });
+    // A controller that is off cannot be told anything; what changed meanwhile it is told when it is on again.
+    const silent = plan.controller.domain.running ? {} : { ignoreChanges: ["*"] };
+    const opts = (dependsOn: pulumi.Resource[]) => ({ parent: this, dependsOn, ...silent });
     const secrets = installSecrets(
       name,
       connection,
@@ -105,6 +116,10 @@ export class HpcCluster extends pulumi.ComponentResource {
 function nodeOutputs(plan: HpcClusterPlan, verification: Verification): NodeOutput[] {
   const states = new Map(verification.nodes.map((node) => [node.name, node]));
   return [plan.controller, ...plan.computeNodes].map((node) => {
+    // What was proved of a machine before it was switched off says nothing about it now.
+    if (!node.domain.running) {
+      return { name: node.name, role: node.role, address: node.address, state: "off" };
+    }
     const seen = states.get(node.name);
     return {
       name: node.name,

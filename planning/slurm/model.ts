@@ -45,7 +45,7 @@ function slurmNode(node: NodePlan): SlurmNodePlan {
   return {
     name: node.name,
     address: node.address,
-    running: domain.running,
+    running: domain.running && node.held !== true,
     cpus: domain.vcpus,
     sockets: domain.cpu.topology.sockets,
     coresPerSocket: domain.cpu.topology.cores,

@@ -111,6 +111,7 @@ export class Domain extends pulumi.CustomResource {
             resourceInputs["numaTune"] = args?.numaTune;
             resourceInputs["quiesce"] = args?.quiesce;
             resourceInputs["ready"] = args?.ready;
+            resourceInputs["restartTrigger"] = args?.restartTrigger;
             resourceInputs["rng"] = args?.rng;
             resourceInputs["rolloutGroup"] = args?.rolloutGroup;
             resourceInputs["rootDisk"] = args?.rootDisk;
@@ -245,6 +246,10 @@ export interface DomainArgs {
      * When a started domain counts as ready. Change: none.
      */
     ready?: pulumi.Input<inputs.ReadyArgs | undefined>;
+    /**
+     * Another value restarts the machine once: it is quiesced, stopped and started. The value is noted on the host, so that an update that is cut off does not restart it twice. Example: `"2026-01-31T09:00:00Z"`. Change: live when it is removed (is forgotten); restart otherwise (asks for a restart).
+     */
+    restartTrigger?: pulumi.Input<string | undefined>;
     /**
      * Random number generator fed by the host. Default: `true`. Change: restart.
      */

@@ -207,6 +207,8 @@ export interface DomainInputs {
   autostart?: boolean;
   /** Declared power state. Default true. */
   running?: boolean;
+  /** Another value restarts the machine once. */
+  restartTrigger?: string;
   /**
    * Write the SSH host key that is derived from the provider's `identitySecret` and the domain's name into the guest
    * through the agent, at the first boot of each new root disk. Default false.

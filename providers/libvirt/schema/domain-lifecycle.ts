@@ -18,6 +18,16 @@ export const lifecycle = {
       { when: "otherwise", effect: "restart", because: "is quiesced and stopped, and stays off" },
     ],
   },
+  restartTrigger: {
+    type: "string",
+    description:
+      "Another value restarts the machine once: it is quiesced, stopped and started. The value is noted on the host, so that an update that is cut off does not restart it twice.",
+    example: "2026-01-31T09:00:00Z",
+    effect: [
+      { when: "unset", effect: "live", because: "is forgotten" },
+      { when: "otherwise", effect: "restart", because: "asks for a restart" },
+    ],
+  },
   deriveSshHostKey: {
     type: "boolean",
     default: false,

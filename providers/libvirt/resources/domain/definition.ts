@@ -97,6 +97,8 @@ export interface Definition {
   readonly display: boolean;
   readonly guestAgent: boolean;
   readonly autostart: boolean;
+  /** What the machine was last restarted for; in the mark, not in the definition proper. */
+  readonly restartTrigger?: string;
 }
 
 /** Drops members that are undefined: an absent member and an undefined one mean the same. */
@@ -152,6 +154,7 @@ export function definitionOf(inputs: DomainInputs): Definition {
     display: inputs.display ?? false,
     guestAgent: inputs.guestAgent ?? true,
     autostart: inputs.autostart ?? false,
+    restartTrigger: emptyToAbsent(inputs.restartTrigger),
   });
 }
 

@@ -36,7 +36,7 @@ import { readDomain } from "./lifecycle/read.ts";
 import { nextGeneration } from "./lifecycle/rebuild.ts";
 import type { Outcome } from "./lifecycle/result.ts";
 import { type Change, recoverDomain, updateDomain } from "./lifecycle/update.ts";
-import { recordedFacts } from "./plan/facts.ts";
+import { type Facts, recordedFacts } from "./plan/facts.ts";
 import { createLine } from "./plan/line.ts";
 import { type DomainPlan, isHeavier, planDomain } from "./plan/plan.ts";
 import { type DomainParts, type Run, realParts } from "./run.ts";
@@ -96,6 +96,8 @@ function diff(call: CallContext, request: DiffRequest, replaced: Set<string>): D
     replaced.add(request.urn);
   }
   const idle = plan.action === "nothing" || plan.action === "record";
+  // One that stays as it is gets no update either.
+  if (idle && request.state.hold !== undefined) call.logger.info(plan.line);
   return {
     changes: idle ? "none" : "some",
     detailedDiff: idle ? {} : detailedDiff(plan, request),
@@ -258,18 +260,14 @@ async function carryOut(
   if (containsUnknown(request.inputs)) {
     throw new ProviderError(`the inputs of ${run.name} are not all known; report this defect`, "internal");
   }
-  const raw = reveal(request.inputs);
+  const declared = reveal(request.inputs);
   const olds = reveal(request.oldInputs);
   const state = decodeState(request.state);
-  const inputs = decodeInputs("Domain", raw);
-  const change = (plan: DomainPlan): Change => ({
-    plan,
-    inputs,
-    raw,
-    definition: definitionOf(inputs),
-    before: definitionOf(decodeInputs("Domain", olds)),
-    state,
-  });
+  const change = (plan: DomainPlan, raw: PropertyMap): Change => {
+    const inputs = decodeInputs("Domain", raw);
+    const before = definitionOf(decodeInputs("Domain", olds));
+    return { plan, inputs, raw, definition: definitionOf(inputs), before, state };
+  };
   const recorded = recordedFacts(request.state, olds);
   const reader = freshReader(run.provider, run.call.signal);
   const seen = await reader.byUuid(state.uuid);
@@ -278,7 +276,7 @@ async function carryOut(
     const disk = state.rootVolume === undefined ? "missing" : await reader.volume(state.rootVolume);
     const facts = { ...recorded, power: "undefined" as const, rootDiskMissing: disk === "missing" };
     const now = refuseHeavier(run, planDomain(olds, request.inputs, facts), previewed);
-    return { outcome: await recoverDomain(run, change(now)), inputs: raw };
+    return { outcome: await recoverDomain(run, change(now, declared)), inputs: declared };
   }
   const observation = await observe(reader, seen, { state, inputs: olds, quiesceHook: recorded.quiesceHook });
   refuseStranger(run, state, observation.parsed.mark?.owner);
@@ -287,7 +285,19 @@ async function carryOut(
     planDomain(observation.inputs, request.inputs, observation.facts),
     previewed,
   );
-  return { outcome: await updateDomain(run, change(now), observation), inputs: raw };
+  const raw = underHold(declared, observation.facts);
+  const { facts, state: after } = await updateDomain(run, change(now, raw), observation);
+  const { hold } = observation.facts;
+  return {
+    outcome: { state: after, facts: hold === undefined ? facts : { ...facts, hold } },
+    inputs: declared,
+  };
+}
+
+/** What is carried out: under a hold the machine stays as it is, and does not start with its host either. */
+function underHold(declared: PropertyMap, { hold, power }: Facts): PropertyMap {
+  if (hold === undefined) return declared;
+  return { ...declared, running: power !== "off" && power !== "crashed", autostart: false };
 }
 
 function refuseHeavier(run: Run, now: DomainPlan, previewed: DomainPlan): DomainPlan {

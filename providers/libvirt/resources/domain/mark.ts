@@ -13,6 +13,8 @@ export interface DomainMark extends Mark {
   readonly pending?: Pending;
   /** Definition to go back to while a new root disk has not proved itself. */
   readonly previous?: string;
+  /** What the machine was last restarted for. */
+  readonly restartTrigger?: string;
 }
 
 const detailsName = "domain";
@@ -21,7 +23,11 @@ const detailsName = "domain";
 export function domainMarkElement(mark: DomainMark, form: "definition" | "function"): XmlElement {
   const owned = markElement(mark);
   const previous = mark.previous === undefined ? undefined : element(prefixed("previous"), {}, mark.previous);
-  const details = element(prefixed(detailsName), { pending: mark.pending }, [previous]);
+  const details = element(
+    prefixed(detailsName),
+    { pending: mark.pending, restartTrigger: mark.restartTrigger },
+    [previous],
+  );
   const idle = details.attributes.size === 0 && previous === undefined;
   const whole = idle ? owned : { ...owned, children: [...owned.children, details] };
   return form === "definition" ? whole : withoutNamespace(whole);
@@ -46,10 +52,12 @@ export function domainMarkOf(domain: XmlElement): DomainMark | undefined {
   const details = detailsOf(metadata);
   const pending = attribute(details, "pending");
   const previous = textAt(details, prefixed("previous"));
+  const restartTrigger = attribute(details, "restartTrigger");
   return {
     ...mark,
     ...(pending === "boot" || pending === "ready" ? { pending } : {}),
     ...(previous === undefined ? {} : { previous }),
+    ...(restartTrigger === undefined ? {} : { restartTrigger }),
   };
 }
 

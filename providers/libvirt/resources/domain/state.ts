@@ -86,6 +86,7 @@ export function encodeState(
     quiesceHook: facts.quiesceHook,
     unmanaged: facts.unmanaged.length === 0 ? undefined : facts.unmanaged,
     foreignRoot: facts.foreignRoot,
+    hold: facts.hold === undefined ? undefined : { ...facts.hold },
     liveVcpus: facts.live?.vcpus,
     liveMemoryMiB: facts.live?.memoryMiB,
   });

@@ -8,6 +8,7 @@ import {
   rootTarget,
 } from "../definition.ts";
 import { entriesOf, hasEntry, reservationOf } from "../entries.ts";
+import type { Hold } from "../hold.ts";
 import type { Facts, LiveSizes } from "../plan/facts.ts";
 import type { DomainState } from "../state.ts";
 import { toInputs } from "../to-inputs.ts";
@@ -59,7 +60,8 @@ export async function observe(
     // In the root disk's place it is no disk of its own.
     disks: foreignRoot === undefined ? disks : disks.filter(({ target }) => target !== rootTarget),
     interfaces,
-    autostart: seen.autostart,
+    // A hold switched it off, and whoever releases the hold lets it be mended.
+    autostart: parsed.hold === undefined ? seen.autostart : (declared?.autostart ?? seen.autostart),
     rootDisk: await rootDiskOf(reader, rootVolume, rootDisk, declared),
   });
   const running = seen.power === "running";
@@ -76,9 +78,10 @@ export async function observe(
       quiesceHook: recorded.quiesceHook,
       unmanaged: parsed.unmanaged.map(({ what }) => what),
       ...(foreignRoot === undefined ? {} : { foreignRoot }),
+      ...(parsed.hold === undefined ? {} : { hold: parsed.hold }),
       live: liveFacts(definition, seen),
     },
-    inputs: withPower(toInputs(definition, inputs), running, inputs),
+    inputs: withPower(toInputs(definition, inputs), running, parsed.hold, inputs),
   };
 }
 
@@ -90,10 +93,15 @@ function foreignRootOf(parsed: ParsedDomain): string | undefined {
   return parsed.unmanaged.find(({ what }) => what.startsWith(`disk ${rootTarget} `))?.what;
 }
 
-/** The declared power state where the host agrees, else the host's. */
-function withPower(inputs: PropertyMap, running: boolean, declared: PropertyMap | undefined): PropertyMap {
+/** The declared power state where the host agrees or a hold overrides it, else the host's. */
+function withPower(
+  inputs: PropertyMap,
+  running: boolean,
+  hold: Hold | undefined,
+  declared: PropertyMap | undefined,
+): PropertyMap {
   const { running: _running, ...rest } = inputs;
-  if (declared !== undefined && (declared.running !== false) === running) {
+  if (declared !== undefined && (hold !== undefined || (declared.running !== false) === running)) {
     return declared.running === undefined ? rest : { ...rest, running: declared.running };
   }
   return running ? rest : { ...rest, running };

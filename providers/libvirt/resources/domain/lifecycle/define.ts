@@ -18,7 +18,7 @@ export interface NewDefinition {
   readonly uuid: string;
   readonly mark: DomainMark;
   readonly rootVolume: VolumePlace | undefined;
-  /** The present definition: its device addresses and machine type are kept. */
+  /** The present definition: its device addresses, machine type and hold are kept. */
   readonly current?: ParsedDomain;
   /** XML of the running guest, whose devices are not to move either. */
   readonly liveXml?: string | undefined;
@@ -36,6 +36,7 @@ export function newMark(
     urn: run.urn,
     inputHash: inputHash(definition),
     generation,
+    ...(definition.restartTrigger === undefined ? {} : { restartTrigger: definition.restartTrigger }),
     ...rest,
   };
 }
@@ -48,6 +49,7 @@ export async function defineDomain(run: Run, made: NewDefinition): Promise<Domai
     uuid: made.uuid,
     sources,
     mark: made.mark,
+    ...(made.current?.hold === undefined ? {} : { hold: made.current.hold }),
     testDriver: run.provider.config.uri.startsWith("test"),
     ...(resolved !== undefined && isAliasOf(made.definition.machine, resolved)
       ? { resolvedMachine: resolved }

@@ -1,4 +1,5 @@
-import type { PropertyMap } from "../../../../plugin/values.ts";
+import { isObject, type PropertyMap, type PropertyValue } from "../../../../plugin/values.ts";
+import type { Hold } from "../hold.ts";
 import type { Pending } from "../mark.ts";
 
 /**
@@ -29,6 +30,8 @@ export interface Facts {
   readonly foreignRoot?: string | undefined;
   /** Sizes of the running guest, where they are not those of its definition. */
   readonly live?: LiveSizes;
+  /** Somebody stopped it for a time: its power state is left alone. */
+  readonly hold?: Hold;
 }
 
 const powers: readonly Power[] = ["running", "off", "crashed", "paused", "ioerror", "undefined"];
@@ -45,9 +48,16 @@ export function recordedFacts(state: PropertyMap, oldInputs: PropertyMap): Facts
     quiesceHook: typeof state.quiesceHook === "boolean" ? state.quiesceHook : undefined,
     unmanaged: unmanaged.filter((item) => typeof item === "string"),
     ...(typeof state.foreignRoot === "string" ? { foreignRoot: state.foreignRoot } : {}),
+    ...recordedHold(state.hold),
     live: {
       ...(typeof state.liveVcpus === "number" ? { vcpus: state.liveVcpus } : {}),
       ...(typeof state.liveMemoryMiB === "number" ? { memoryMiB: state.liveMemoryMiB } : {}),
     },
   };
+}
+
+function recordedHold(hold: PropertyValue | undefined): Pick<Facts, "hold"> {
+  if (!isObject(hold)) return {};
+  const text = (name: keyof Hold) => (typeof hold[name] === "string" ? hold[name] : "");
+  return { hold: { since: text("since"), by: text("by"), reason: text("reason") } };
 }

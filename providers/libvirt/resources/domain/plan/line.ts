@@ -1,5 +1,6 @@
 import { isArray, isObject, type PropertyMap, type PropertyValue } from "../../../../plugin/values.ts";
 import type { Change } from "../../../schema/index.ts";
+import { type Hold, holdText } from "../hold.ts";
 import type { Facts } from "./facts.ts";
 import type { DomainPlan } from "./plan.ts";
 
@@ -36,7 +37,14 @@ export function describePlan(
   if (plan.defines && facts.unmanaged.length > 0) {
     parts.push(`drops what is not declared: ${facts.unmanaged.join(", ")}`);
   }
+  if (facts.hold !== undefined) parts.push(heldText(name, facts.hold, facts));
   return parts.join(", ");
+}
+
+/** Whose the power state of a held machine is, and the way out. */
+function heldText(name: string, hold: Hold, facts: Facts): string {
+  const runs = facts.power === "running" ? "; it runs all the same" : "";
+  return `${holdText(hold)}${runs}; release with: hyperlab start ${name}`;
 }
 
 /** The line of a machine that is made. */

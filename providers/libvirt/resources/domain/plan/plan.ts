@@ -192,7 +192,9 @@ function decide(changes: readonly Change[], news: PropertyMap, facts: Facts): Sh
   const on = facts.power === "running" || facts.power === "paused" || facts.power === "ioerror";
   if (effect === "forbidden") return shape(effect);
   if (effect === "replace") return shape(effect, { stops: on });
-  const wanted = news.running !== false;
+  // A hold leaves the power state to whoever placed it: what is off stays off, what runs goes on.
+  const held = facts.hold !== undefined && facts.power !== "undefined";
+  const wanted = held ? on : news.running !== false;
   const lostDisk = facts.rootDiskMissing && isObject(news.rootDisk);
   const heavy = effect === "restart" || effect === "rebuild" || lostDisk;
 
@@ -216,9 +218,9 @@ function decide(changes: readonly Change[], news: PropertyMap, facts: Facts): Sh
   }
   const defines = writesDefinition(changes);
   if (wanted && !on) return shape("start", { defines, starts: true });
-  if (facts.power === "paused" || facts.power === "ioerror")
+  if (!held && (facts.power === "paused" || facts.power === "ioerror"))
     return shape("resume", { defines, starts: true });
-  if (facts.pending !== undefined && wanted) return shape("continue", { defines, starts: true });
+  if (!held && facts.pending !== undefined && wanted) return shape("continue", { defines, starts: true });
   if (effect === "live" || facts.entriesMissing) return shape("live", { defines });
   return shape(changes.length > 0 ? "record" : "nothing");
 }

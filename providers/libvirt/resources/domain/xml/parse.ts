@@ -10,6 +10,7 @@ import {
 } from "../../../xml/index.ts";
 import { canonicalCpuset } from "../cpuset.ts";
 import { type CpuDefinition, compact, type Definition, type MemoryBackingDefinition } from "../definition.ts";
+import { type Hold, holdOf } from "../hold.ts";
 import { type DomainMark, domainMarkOf } from "../mark.ts";
 import { type DeviceContext, parseDevices, type VolumePlace } from "./parse-devices.ts";
 import { DomainXmlError, memoryMiB, oneOf, type Unmanaged, wholeNumber } from "./parse-values.ts";
@@ -23,6 +24,8 @@ export interface ParsedDomain {
   /** Without `rootDisk`, addresses of interfaces, and with `autostart` false. */
   readonly definition: Definition;
   readonly mark: DomainMark | undefined;
+  /** Somebody stopped the machine for a time. */
+  readonly hold: Hold | undefined;
   /** The overlay that the mark lists and the root device uses. */
   readonly rootVolume: VolumePlace | undefined;
   /** What our inputs cannot say and a new definition would drop. */
@@ -71,8 +74,9 @@ export function parseDomain(text: string, context: ParseContext): ParsedDomain {
     smbiosSerial: serialOf(domain),
     ...managedDevices,
     autostart: false,
+    restartTrigger: mark?.restartTrigger,
   });
-  return { uuid, definition, mark, rootVolume, unmanaged, element: domain };
+  return { uuid, definition, mark, hold: holdOf(domain), rootVolume, unmanaged, element: domain };
 }
 
 function readXml(text: string): XmlElement {

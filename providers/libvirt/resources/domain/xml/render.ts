@@ -1,5 +1,6 @@
 import { element, type XmlElement } from "../../../xml/index.ts";
 import type { CpuDefinition, Definition } from "../definition.ts";
+import { type Hold, holdElement } from "../hold.ts";
 import { type DomainMark, domainMarkElement } from "../mark.ts";
 import { renderDevices } from "./render-devices.ts";
 
@@ -16,6 +17,8 @@ export interface RenderContext {
   readonly sources: ReadonlyMap<string, DiskSource>;
   /** Absent for an imported domain. */
   readonly mark?: DomainMark;
+  /** Somebody stopped the machine for a time. */
+  readonly hold?: Hold;
   /** Machine type that the host chose for the declared alias before; keeps the machine stable when QEMU is upgraded. */
   readonly resolvedMachine?: string;
   /** Set for libvirt's test driver, which knows only a type of its own. */
@@ -24,6 +27,14 @@ export interface RenderContext {
 
 const mib = (tag: string, value: number) => element(tag, { unit: "MiB" }, value);
 
+function metadataOf({ hold, mark }: RenderContext): XmlElement | undefined {
+  const parts = [
+    mark === undefined ? undefined : domainMarkElement(mark, "definition"),
+    hold === undefined ? undefined : holdElement(hold),
+  ].filter((part) => part !== undefined);
+  return parts.length === 0 ? undefined : element("metadata", {}, parts);
+}
+
 /** libvirt's XML of a domain. The same definition and context always give the same element. */
 export function renderDomain(definition: Definition, context: RenderContext): XmlElement {
   return element("domain", { type: context.testDriver === true ? "test" : definition.type }, [
@@ -31,7 +42,7 @@ export function renderDomain(definition: Definition, context: RenderContext): Xm
     element("uuid", {}, context.uuid),
     definition.title !== undefined && element("title", {}, definition.title),
     definition.description !== undefined && element("description", {}, definition.description),
-    context.mark !== undefined && element("metadata", {}, [domainMarkElement(context.mark, "definition")]),
+    metadataOf(context),
     mib("memory", definition.maxMemoryMiB),
     mib("currentMemory", definition.memoryMiB),
     memoryBacking(definition),
