@@ -2,6 +2,7 @@ import { Cli } from "./cli.ts";
 import { addHostCommands } from "./commands/host.ts";
 import { addRotateCommands } from "./commands/rotate.ts";
 import { addDrainCommands } from "./commands/drain.ts";
+import { addPowerCommands } from "./commands/power.ts";
 import { addStackCommands } from "./commands/stack.ts";
 
 /** The command `hyperlab`. Returns the exit code. */
@@ -11,5 +12,6 @@ export function hyperlab(args: readonly string[]): Promise<number> {
   addHostCommands(cli);
   addRotateCommands(cli);
   addDrainCommands(cli);
+  addPowerCommands(cli);
   return cli.run(args);
 }

@@ -20,12 +20,19 @@ async function declare(
     bootSeconds,
     example = "dev.yaml",
     keyGenerations,
+    power,
     secret,
-  }: { bootSeconds?: number; example?: string; keyGenerations?: KeyGenerations; secret?: string } = {},
+  }: {
+    bootSeconds?: number;
+    example?: string;
+    keyGenerations?: KeyGenerations;
+    power?: Record<string, "on" | "off">;
+    secret?: string;
+  } = {},
 ): Promise<{ mocks: RecordingMocks; cluster: HpcCluster; plan: HpcClusterPlan }> {
   const mocks = new RecordingMocks(preview, bootSeconds === undefined ? {} : { bootSeconds });
   await pulumi.runtime.setMocks(mocks, "hyperlab", "test", preview);
-  const plan = planOf(computeNodes, example);
+  const plan = planOf(computeNodes, example, power);
   const identity = new StackIdentity("lab");
   const build = { arguments: ["build", "--recipe-json", "-"], stdin: "{}", identity: "0123456789abcdef" };
   const cluster = new HpcCluster("dev", {
@@ -153,6 +160,31 @@ it.each([{ "slurm-key": 2 }, { "db-password": 2 }])(
     expect([...after.keys()]).toEqual([...before.keys()]);
   },
 );
+describe("machines that are declared off", () => {
+  const order = (mocks: RecordingMocks) =>
+    mocks.registered
+      .map(({ name }) => name)
+      .filter((name) => /^dev-(controller|compute-\d+|slurm-\w+)$/.test(name));
+
+  it("are shown so, and the rest of the cluster is made in its usual order", async () => {
+    const { cluster, mocks } = await declare(2, false, { power: { "compute-02": "off" } });
+    expect(await resolved(cluster.nodes)).toMatchObject([{}, { state: "IDLE" }, { state: "off" }]);
+    expect(order(mocks).slice(0, 2)).toEqual(["dev-controller", "dev-slurm-before"]);
+  });
+
+  it("as a whole cluster go before their controller, and nothing of SLURM is waited for", async () => {
+    const power = { controller: "off", "compute-01": "off", "compute-02": "off" } as const;
+    const { cluster, mocks } = await declare(2, false, { power });
+    expect((await resolved(cluster.nodes)).map(({ state }) => state)).toEqual(["off", "off", "off"]);
+    expect(order(mocks)).toEqual([
+      expect.stringMatching(/compute/),
+      expect.stringMatching(/compute/),
+      "dev-controller",
+      "dev-slurm-before",
+      "dev-slurm-after",
+    ]);
+  });
+});
 
 it("uses an existing network and declares none", async () => {
   const { mocks } = await declare(2, true, { example: "existing-bridge.yaml" });

@@ -1,10 +1,14 @@
 import { readFileSync } from "node:fs";
 import * as pulumi from "@pulumi/pulumi";
 import { loadLabFile } from "../../config/index.ts";
-import { type HpcClusterPlan, planLab, unknownHost } from "../../planning/index.ts";
+import { type HpcClusterPlan, type PowerDeclarations, planLab, unknownHost } from "../../planning/index.ts";
 
 /** The plan of an example with that many compute nodes. */
-export function planOf(computeNodes: number, example: string): HpcClusterPlan {
+export function planOf(
+  computeNodes: number,
+  example: string,
+  power: PowerDeclarations["power"] = {},
+): HpcClusterPlan {
   const text = readFileSync(`examples/${example}`, "utf8").replace("count: 2", `count: ${computeNodes}`);
   const loaded = loadLabFile(text, example);
   if (!loaded.ok) throw new Error("the example does not load");
@@ -16,7 +20,8 @@ export function planOf(computeNodes: number, example: string): HpcClusterPlan {
     virtualSizeMiB: { known: true, value: 4096 } as const,
   };
   const invoker = { name: "ada", sshKeys: ["ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGm ada"] };
-  const { plan } = planLab(loaded.config, { invoker, host, images: { base: image } });
+  const facts = { invoker, host, images: { base: image } };
+  const { plan } = planLab(loaded.config, facts, { power: { power, restarts: {} } });
   if (plan.hpc === undefined) throw new Error("the example plans no cluster");
   return plan.hpc;
 }

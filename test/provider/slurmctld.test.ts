@@ -3,6 +3,7 @@ import type { LabConfig } from "../../config/index.ts";
 import type { HpcClusterPlan } from "../../planning/index.ts";
 import { lintInput } from "../../planning/slurm/lint-plan.ts";
 import { lintSlurm } from "../../planning/slurm/linter.ts";
+import { runtimeDrift } from "../../tools/slurm/runtime-drift.ts";
 import { bootSlurm, type SlurmBoot, type SlurmFiles, slurmTree } from "../support/slurm-tree.ts";
 import { config, planned } from "../unit/planning/lab.ts";
 import { PLANTED } from "../unit/planning/planted.ts";
@@ -98,6 +99,53 @@ describe("slurmctld of Debian 13", () => {
         CPUTot: String(planned.cpus),
       });
     }
+  });
+
+  describe("changed by scontrol", () => {
+    const plan = planned(cluster(3));
+    const files = withoutAccounting(filesOf(plan));
+    const drift = (...commands: string[]) => {
+      const boot = bootSlurm(files, plan.slurm.controller, false, commands);
+      expect(boot.up, boot.log).toBe(true);
+      return runtimeDrift({ slurmConf: files["slurm.conf"], ...boot.shown });
+    };
+    const changes = [
+      "scontrol update partitionname=main state=down maxtime=2-00:00:00 prioritytier=5",
+      "scontrol update nodename=lab-compute-01 weight=7 availablefeatures=odd",
+      "scontrol update nodename=lab-compute-02 state=drain reason='broken fan'",
+      "scontrol update nodename=lab-compute-03 state=drain reason='hyperlab: restart'",
+    ];
+
+    it("is reported, and nothing without a change", () => {
+      expect(drift()).toEqual([]);
+      expect(drift(...changes)).toEqual([
+        "partition main: State is DOWN, the configuration says UP",
+        "partition main: MaxTime is 2-00:00:00, the configuration says 1-12:00:00",
+        "partition main: PriorityTier is 5, the configuration says 1",
+        "node lab-compute-01: Weight is 7, the configuration says 1",
+        "node lab-compute-01: AvailableFeatures is odd, the configuration says (null)",
+        "node lab-compute-02 is drained: broken fan",
+      ]);
+    });
+
+    it("keeps states of partitions and nodes, and nothing else, when SLURM is configured anew", () => {
+      expect(drift(...changes, "scontrol reconfigure")).toEqual([
+        "partition main: State is DOWN, the configuration says UP",
+        "node lab-compute-02 is drained: broken fan",
+      ]);
+    });
+
+    it("is reported for partitions that come and go, and for their nodes", () => {
+      expect(
+        drift(
+          "scontrol update partitionname=main nodes=lab-compute-[01-02]",
+          "scontrol create partitionname=extra nodes=lab-compute-03",
+        ),
+      ).toEqual([
+        "partition main: Nodes is lab-compute-[01-02], the configuration says lab-compute-[01-03]",
+        "partition extra is there, which the configuration has not",
+      ]);
+    });
   });
 
   describe("and the linter", () => {

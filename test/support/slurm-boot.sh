@@ -57,7 +57,10 @@ chroot "$tree" slurmctld -D >"$tree/tmp/slurmctld" 2>&1 &
 daemon=$!
 answers() { inside scontrol ping | grep -q 'is UP'; }
 if until_works 300 "$daemon" answers; then
-  echo "== up $((($(date +%s%N) - begin) / 1000000))"
+  milliseconds=$((($(date +%s%N) - begin) / 1000000))
+  inside bash -e /etc/slurm/commands
+  until_works 300 "$daemon" answers
+  echo "== up $milliseconds"
   echo "== nodes"
   inside scontrol show node -o
   echo "== partitions"

@@ -106,6 +106,8 @@ export interface SlurmBoot {
   partitions: Map<string, Record<string, string>>;
   /** Fields of `scontrol show config`. */
   config: Record<string, string>;
+  /** What `scontrol show -o` printed. */
+  shown: { nodes: string; partitions: string };
   /** Clusters that the accounting database knows. */
   clusters: string;
 }
@@ -114,17 +116,20 @@ export interface SlurmBoot {
  * Starts a real slurmctld on the files, asks it what it understood, and ends it.
  *
  * @param accounting With slurmdbd and MariaDB as well.
+ * @param commands Shell commands inside, before it is asked.
  */
 export function bootSlurm(
   files: SlurmFiles,
   controller: { name: string; address: string },
   accounting: boolean,
+  commands: readonly string[] = [],
 ): SlurmBoot {
   const tree = slurmTree();
   const folder = mkdtempSync(join(tmpdir(), "hyperlab-slurm-"));
   try {
     for (const [name, content] of Object.entries(files)) writeFileSync(join(folder, name), content);
     writeFileSync(join(folder, "slurm.jwks"), slurmJwks());
+    writeFileSync(join(folder, "commands"), commands.map((command) => `${command}\n`).join(""));
     const script = fileURLToPath(new URL("slurm-boot.sh", import.meta.url));
     const result = spawnSync(
       "unshare",
@@ -189,6 +194,7 @@ function parseBoot(output: string): SlurmBoot {
     nodes: objects("nodes", "NodeName"),
     partitions: objects("partitions", "PartitionName"),
     config: Object.fromEntries(config.map((match) => [match[1] ?? "", (match[2] ?? "").trim()])),
+    shown: { nodes: sections.get("nodes") ?? "", partitions: sections.get("partitions") ?? "" },
     clusters: sections.get("clusters") ?? "",
   };
 }

@@ -4,6 +4,7 @@ import { consoleReporter, type Reporter } from "../report/progress.ts";
 import { isExpected } from "../report/run-display.ts";
 import type { Context } from "./context.ts";
 import { prepareRun } from "./prepare.ts";
+import { readSlurmDrift, renderSlurmDrift } from "./slurm-drift.ts";
 
 /** Shows what `up` would do to each machine, as a table or as JSON. Changes nothing. Returns the exit code. */
 export async function preview(context: Context, options: { json: boolean }): Promise<number> {
@@ -11,10 +12,12 @@ export async function preview(context: Context, options: { json: boolean }): Pro
   const report = options.json ? consoleReporter(process.stderr) : context.report;
   const session = await prepareRun({ ...context, report }, "preview");
   const { result, summary } = await runPreview(session, report);
-  if (options.json) process.stdout.write(`${JSON.stringify(summary, undefined, 2)}\n`);
+  const slurm = await readSlurmDrift(context, session);
+  if (options.json) process.stdout.write(`${JSON.stringify({ ...summary, slurm }, undefined, 2)}\n`);
   else {
     showMessages(report, summary);
     if (result.code === 0) for (const line of renderPreview(summary, terminalWidth())) report.line(line);
+    for (const line of renderSlurmDrift(slurm)) report.line(line);
   }
   if (result.code !== 0) report.line(`The preview failed; nothing was changed. Full output: ${result.log}`);
   const forbidden = summary.machines.some((machine) => machine.effect === "forbidden");

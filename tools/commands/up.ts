@@ -4,6 +4,7 @@ import { checkpoint, stackOutputs } from "../engine/query.ts";
 import { ask } from "../report/ask.ts";
 import { readLabOutputs, renderLab } from "../report/lab-summary.ts";
 import { type PreviewSummary, renderPreview } from "../report/preview-table.ts";
+import type { Reporter } from "../report/progress.ts";
 import { judgePreview } from "../report/verdict.ts";
 import { fingerprint } from "../state/fingerprint.ts";
 import { type Context, clusterFile } from "./context.ts";
@@ -84,7 +85,10 @@ export async function tryUp(
     }
     const code = await apply(context, session, summary);
     if (code !== 0) return { code, begun: true };
-  } else report.line("Nothing changes.");
+  } else {
+    showHeld(report, summary);
+    report.line("Nothing changes.");
+  }
   report.line();
   const outputs = readLabOutputs(await stackOutputs(session));
   for (const line of renderLab(outputs, layout.folder)) report.line(line);
@@ -107,9 +111,23 @@ function showChanges({ report }: Context, summary: PreviewSummary): void {
   const lines = renderPreview(summary, terminalWidth());
   const machines = summary.machines.some((machine) => machine.effect !== "none");
   if (machines) for (const line of lines) report.line(line);
-  else if (summary.others.length > 0) report.line(`No machine is touched. ${lines.at(-1)}`);
-  else report.line("Nothing changes but what is recorded for later runs.");
+  else {
+    showHeld(report, summary);
+    const others = summary.others.length > 0;
+    report.line(
+      others
+        ? `No machine is touched. ${lines.at(-1)}`
+        : "Nothing changes but what is recorded for later runs.",
+    );
+  }
   report.line();
+}
+
+/** Machines that stay as they are for a reason that a person should know, where no table shows them. */
+function showHeld(report: Reporter, summary: PreviewSummary): void {
+  for (const { effect, name, note } of summary.machines) {
+    if (effect === "none" && note !== "") report.line(report.colour("yellow", `${name}: ${note}`));
+  }
 }
 
 /** Asks only where a person is there, and machines are interrupted or the command always asks. */

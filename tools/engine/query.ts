@@ -1,7 +1,13 @@
+import { readFileSync } from "node:fs";
 import { dirname } from "node:path";
 import { run } from "../process/run.ts";
 import { plain } from "../report/engine-events.ts";
-import { type CheckpointSummary, parseDeployment, readCheckpoint } from "../state/checkpoint.ts";
+import {
+  type CheckpointSummary,
+  checkpointFile,
+  parseDeployment,
+  readCheckpoint,
+} from "../state/checkpoint.ts";
 import type { StateLayout } from "../state/layout.ts";
 import type { EngineSession } from "./operate.ts";
 
@@ -50,6 +56,18 @@ export async function stackOutputs(session: EngineSession): Promise<Record<strin
 export async function checkpoint(session: EngineSession, layout: StateLayout): Promise<CheckpointSummary> {
   const read = readCheckpoint(layout);
   if (read) return read;
-  const text = await engineCommand(session, ["stack", "export", "--stack", session.stack]);
-  return { exists: true, ...parseDeployment(JSON.parse(text)) };
+  return { exists: true, ...parseDeployment(await exported(session)) };
+}
+
+/** The whole state of a stack as JSON; undefined where the stack does not exist. */
+export async function deployment(session: EngineSession, layout: StateLayout): Promise<unknown> {
+  const read = readCheckpoint(layout);
+  if (read?.exists === false) return undefined;
+  const file = checkpointFile(layout);
+  if (read !== undefined && file !== undefined) return JSON.parse(readFileSync(file, "utf8"));
+  return exported(session);
+}
+
+async function exported(session: EngineSession): Promise<unknown> {
+  return JSON.parse(await engineCommand(session, ["stack", "export", "--stack", session.stack]));
 }

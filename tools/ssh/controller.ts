@@ -5,6 +5,7 @@ import { stackOutputs } from "../engine/query.ts";
 import { run } from "../process/run.ts";
 import { readLabOutputs } from "../report/lab-summary.ts";
 import { readCheckpoint } from "../state/checkpoint.ts";
+import type { StateLayout } from "../state/layout.ts";
 import { hostNames, sshConfigText, sshFiles, writeSshFiles } from "./client-files.ts";
 import { identityFiles } from "./own-key.ts";
 
@@ -28,11 +29,20 @@ export async function sshClient(context: Context): Promise<SshClient> {
   const session = await openSession(context);
   const outputs = readLabOutputs(await stackOutputs(session));
   if (outputs.sshConfig === undefined || outputs.knownHosts === undefined) throw new Error(nothing);
+  const { knownHosts, sshConfig } = outputs;
+  return { config: prepareSsh(layout, { sshConfig, knownHosts }), hosts: hostNames(sshConfig) };
+}
+
+/** Writes ssh's files for a lab's machines with their pinned host keys, and gives the client's configuration file. */
+export function prepareSsh(
+  layout: StateLayout,
+  outputs: { readonly sshConfig: string; readonly knownHosts: string },
+): string {
   const files = sshFiles(layout.folder, layout.stack);
   const identities = identityFiles(layout.folder);
   const config = sshConfigText(outputs.sshConfig, files, identities, join(homedir(), ".ssh", "config"));
   writeSshFiles(files, config, outputs.knownHosts);
-  return { config: files.config, hosts: hostNames(outputs.sshConfig) };
+  return files.config;
 }
 
 /** Runs a command line on the controller and gives what it printed. */

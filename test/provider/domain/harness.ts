@@ -7,6 +7,7 @@ import {
   domainHandler,
   type GuestAgent,
   type ProgramResult,
+  type Run,
   realParts,
 } from "../../../providers/libvirt/resources/domain/index.ts";
 import { RolloutRegistry } from "../../../providers/libvirt/rollout.ts";
@@ -137,6 +138,11 @@ export class Stack {
     };
     const deadline = this.timeoutSeconds === undefined ? undefined : Date.now() + this.timeoutSeconds * 1000;
     return { logger, signal: this.#cancel.signal, preview, deadline };
+  }
+
+  /** A call about a machine, as the commands that work past the engine make it. */
+  run(name: string): Run {
+    return { ...this.#parts, provider: this.provider, call: this.call(), urn: urnOf(name), name };
   }
 
   identity(name: string) {
