@@ -8,6 +8,7 @@ import { jobs } from "./scenarios/jobs.ts";
 import { powerCut } from "./scenarios/power-cut.ts";
 import { keys } from "./scenarios/keys.ts";
 import { network } from "./scenarios/network.ts";
+import { power } from "./scenarios/power.ts";
 import { readmeScenarios } from "./scenarios/readme.ts";
 import { secrets } from "./scenarios/secrets.ts";
 import { ClusterUnderTest } from "./support/cluster.ts";
@@ -41,6 +42,7 @@ jobs(cluster);
 readmeScenarios(cluster);
 keys(cluster);
 network(cluster);
+power(cluster);
 
 describe("while an administrator keeps a node drained", () => {
   beforeAll(() =>

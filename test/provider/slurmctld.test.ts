@@ -1,3 +1,4 @@
+import { execFileSync } from "node:child_process";
 import { beforeAll, describe, expect, it } from "vitest";
 import type { LabConfig } from "../../config/index.ts";
 import type { HpcClusterPlan } from "../../planning/index.ts";
@@ -38,6 +39,20 @@ const withoutAccounting = (files: SlurmFiles): SlurmFiles => ({
 
 /** What a first start and a machine without mail and without its nodes say in any case. */
 const EXPECTED = /MailProg|state file|state save file|Connection refused|No route|unreachable/i;
+
+/** Commands by which the guest's own program keeps what was changed, when SLURM reads the same configuration again. */
+function updatesThatKeep(conf: string, shown: SlurmBoot["shown"]): string[] {
+  const code =
+    "import json, sys; from hyperlab import runtime; conf, partitions, nodes = json.load(sys.stdin); " +
+    "print(json.dumps(runtime.kept(conf, conf, partitions, nodes)))";
+  const printed = execFileSync("python3", ["-c", code], {
+    env: { ...process.env, PYTHONPATH: "images/guest/usr/lib/hyperlab", PYTHONDONTWRITEBYTECODE: "1" },
+    input: JSON.stringify([conf, shown.partitions, shown.nodes]),
+    encoding: "utf8",
+  });
+  const updates: string[][] = JSON.parse(printed);
+  return updates.map((words) => `scontrol update ${words.join(" ")}`);
+}
 
 /** Other lines of the log that name an error. */
 const errors = (boot: SlurmBoot): string[] =>
@@ -133,6 +148,12 @@ describe("slurmctld of Debian 13", () => {
         "partition main: State is DOWN, the configuration says UP",
         "node lab-compute-02 is drained: broken fan",
       ]);
+    });
+
+    it("is made again after that by the controller", () => {
+      const [before, after] = [drift(...changes), bootSlurm(files, plan.slurm.controller, false, changes)];
+      const again = updatesThatKeep(files["slurm.conf"], after.shown);
+      expect(drift(...changes, "scontrol reconfigure", ...again)).toEqual(before);
     });
 
     it("is reported for partitions that come and go, and for their nodes", () => {

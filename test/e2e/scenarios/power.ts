@@ -53,14 +53,20 @@ export function power(cluster: ClusterUnderTest): void {
   });
 
   describe("a partition that an administrator sets down", () => {
-    it("is still down after SLURM was configured anew", async () => {
+    it("is reported, and still down after SLURM was configured anew", async () => {
       await administrator.shell("sudo scontrol update partitionname=main state=down");
       try {
-        await administrator.shell("sudo scontrol reconfigure");
-        expect(await lab.ssh("scontrol show partition main | grep -o 'State=[A-Z]*'")).toBe("State=DOWN");
+        const told = "partition main: State is DOWN, the configuration says UP";
+        expect(await lab.commandLine("npm run --silent preview")).toContain(told);
+        // The default partition takes no job: the verification goes without one.
+        await cluster.change({ ...base, maxJobTime: "00:45:00" }, {});
+        expect(await lab.ssh("scontrol show partition main | grep -o ' State=[A-Z]*'")).toBe(" State=DOWN");
+        expect(await lab.ssh("sinfo -h -p main -o %l")).toBe("45:00");
       } finally {
         await administrator.shell("sudo scontrol update partitionname=main state=up");
       }
+      await cluster.change(base, {});
+      expect(await lab.commandLine("npm run --silent preview")).not.toContain("Changed in SLURM");
     });
   });
 }

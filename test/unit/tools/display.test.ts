@@ -187,6 +187,12 @@ describe("the preview table", () => {
     ["n1: nothing", "none", "", ""],
     ["n1: no effect on the machine (title changed)", "none", "title changed", ""],
     [
+      "n1: nothing, held off since 2026-01-31T09:00:00Z by ada@desk: fan (3); release with: hyperlab start n1",
+      "none",
+      "",
+      "held off since 2026-01-31T09:00:00Z by ada@desk: fan (3); release with: hyperlab start n1",
+    ],
+    [
       "n1: refused (rootDisk.sizeMiB 20 → 10 (shrinks)): a disk cannot shrink, make a new one",
       "forbidden",
       "rootDisk.sizeMiB 20 → 10 (shrinks)",

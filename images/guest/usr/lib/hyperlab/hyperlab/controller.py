@@ -20,6 +20,7 @@ from hyperlab import (
     leaving,
     machine,
     rotation,
+    runtime,
     seed,
     slurm,
     slurm_conf,
@@ -283,6 +284,8 @@ def apply_slurm(wanted, slurm_text):
     state = {"digest": active_digest()}
     if serving and files.read_json(ACTIVE) == state:
         return
+    # Asked before: SLURM forgets it when it reads the new files.
+    kept = changed_by_hand(previous["slurm.conf"], slurm_text) if serving else []
     try:
         if serving:
             run(["scontrol", "reconfigure"], timeout=300)
@@ -293,7 +296,26 @@ def apply_slurm(wanted, slurm_text):
         what = "keeps the old one" if serving else "did not start; its log is /var/log/slurm/slurmctld.log"
         raise Problem(f"slurmctld refused the new configuration and {what}. {problem}") from None
     wait_until("slurmctld answers", slurm.answers)
+    make_again(kept)
     files.write_json(ACTIVE, state)
+
+
+def changed_by_hand(old_text, new_text):
+    """Updates that keep what an administrator changed by scontrol; none where slurmctld does not tell."""
+    try:
+        return runtime.kept(old_text, new_text, slurm.show("partition"), slurm.show("node"))
+    except Problem as problem:
+        log(f"what was changed by scontrol is not kept: {problem}")
+        return []
+
+
+def make_again(updates):
+    for update in updates:
+        try:
+            run(["scontrol", "update", *update])
+        except Problem as problem:
+            # A limit of somebody must not keep the cluster from its configuration.
+            log(f"what was changed by scontrol ({' '.join(update)}) is not kept: {problem}")
 
 
 def restore_conf(texts):

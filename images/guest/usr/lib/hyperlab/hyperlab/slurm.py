@@ -90,6 +90,11 @@ def cancel(job_id):
     run(["scancel", job_id])
 
 
+def show(kind):
+    """`scontrol show KIND -o`: one object a line."""
+    return run(["scontrol", "show", kind, "-o"], timeout=60)
+
+
 def answers():
     """Whether slurmctld answers a ping."""
     try:

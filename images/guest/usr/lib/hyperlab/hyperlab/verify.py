@@ -3,7 +3,7 @@
 import subprocess
 import time
 
-from hyperlab import drain, slurm, slurm_conf
+from hyperlab import drain, runtime, slurm, slurm_conf
 from hyperlab.process import Problem, run
 
 POLL_SECONDS = 2
@@ -67,9 +67,13 @@ def run_job(user, nodes, document, deadline, log):
     if not usable:
         log("no job is run: every node is drained by somebody else")
         return ""
+    partition = runtime.partition_for_job(runtime.shown(slurm.show("partition"), "PartitionName"))
+    if partition is None:
+        log("no job is run: somebody set every partition down")
+        return ""
     left = max(30, int(deadline - time.monotonic()))
     log(f"running a one-node job as {user}")
-    command = ["runuser", "-u", user, "--", "srun", "-N1", "-n1", "--job-name=hyperlab-verify", "--chdir=/"]
+    command = ["runuser", "-u", user, "--", "srun", "-N1", "-n1", f"--partition={partition}", "--job-name=hyperlab-verify", "--chdir=/"]
     command += [f"--time={left // 60 + 1}", "hostname"]
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=left)
