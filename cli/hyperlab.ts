@@ -1,8 +1,8 @@
 import { Cli } from "./cli.ts";
-import { addHostCommands } from "./commands/host.ts";
-import { addRotateCommands } from "./commands/rotate.ts";
 import { addDrainCommands } from "./commands/drain.ts";
+import { addHostCommands } from "./commands/host.ts";
 import { addPowerCommands } from "./commands/power.ts";
+import { addRotateCommands } from "./commands/rotate.ts";
 import { addStackCommands } from "./commands/stack.ts";
 
 /** The command `hyperlab`. Returns the exit code. */

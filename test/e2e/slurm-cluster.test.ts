@@ -1,14 +1,14 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { byHand } from "./scenarios/by-hand.ts";
 import { changes } from "./scenarios/changes.ts";
-import { hostMaintenance } from "./scenarios/host.ts";
 import { drains } from "./scenarios/drain.ts";
+import { hostMaintenance } from "./scenarios/host.ts";
 import { images } from "./scenarios/images.ts";
 import { jobs } from "./scenarios/jobs.ts";
-import { powerCut } from "./scenarios/power-cut.ts";
 import { keys } from "./scenarios/keys.ts";
 import { network } from "./scenarios/network.ts";
 import { power } from "./scenarios/power.ts";
+import { powerCut } from "./scenarios/power-cut.ts";
 import { readmeScenarios } from "./scenarios/readme.ts";
 import { secrets } from "./scenarios/secrets.ts";
 import { ClusterUnderTest } from "./support/cluster.ts";

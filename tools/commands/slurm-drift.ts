@@ -4,8 +4,8 @@ import { run } from "../process/run.ts";
 import { readLabOutputs } from "../report/lab-summary.ts";
 import { runtimeDrift, SLURM_RUNTIME_COMMAND, splitRuntime } from "../slurm/runtime-drift.ts";
 import { hostNames } from "../ssh/client-files.ts";
-import type { Context } from "./context.ts";
 import { prepareSsh } from "../ssh/controller.ts";
+import type { Context } from "./context.ts";
 
 /** What was changed by `scontrol` past the configuration; why nobody can tell; or nothing, where there is no cluster yet. */
 export type SlurmDrift =
