@@ -12,7 +12,7 @@ export async function preview(context: Context, options: { json: boolean }): Pro
   const report = options.json ? consoleReporter(process.stderr) : context.report;
   const session = await prepareRun({ ...context, report }, "preview");
   const { result, summary } = await runPreview(session, report);
-  const slurm = await readSlurmDrift(context, session);
+  const slurm = result.code === 0 ? await readSlurmDrift(context, session) : undefined;
   if (options.json) process.stdout.write(`${JSON.stringify({ ...summary, slurm }, undefined, 2)}\n`);
   else {
     showMessages(report, summary);

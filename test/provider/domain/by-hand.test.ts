@@ -4,6 +4,8 @@ import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "nod
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import type { LibvirtClient } from "../../../providers/libvirt/client/index.ts";
+import { placeHold, releaseHold } from "../../../providers/libvirt/resources/domain/index.ts";
+import { decodeState } from "../../../providers/libvirt/resources/domain/state.ts";
 import type { PropertyMap } from "../../../providers/plugin/index.ts";
 import { inNamespace } from "../../engine/support/inventory.ts";
 import { type OwnLibvirtd, startOwnLibvirtd } from "../../support/libvirtd.ts";
@@ -26,6 +28,7 @@ beforeAll(async () => {
     `<pool type='dir'><name>lab</name><target><path>${folder}</path></target></pool>`,
   );
   await client.storagePoolCreate(pool);
+  await client.storagePoolSetAutostart(pool, true);
 });
 afterAll(async () => {
   await client?.close();
@@ -114,6 +117,32 @@ describe("a guest whose memory libvirt keeps (managed save)", () => {
     await machine.delete();
     expect(await state()).toBe("none");
     expect(readdirSync(join(daemon.directory, "lib/qemu/save"))).toEqual([]);
+  });
+});
+
+describe("a machine that is held off", () => {
+  it("stays so through a restart of libvirtd and a new definition, until it is released", async () => {
+    const machine = await made({ autostart: true });
+    const held = {
+      state: decodeState(machine.state),
+      inputs: { stop: { timeoutSeconds: 1, onTimeout: "powerOff" as const } },
+    };
+    const hold = { since: "2026-01-31T09:00:00Z", by: "ada@desk", reason: "<fan> & more" };
+    await placeHold(stack.run("node"), held, hold);
+    expect(await state()).toBe("shutoff");
+    await daemon.kill();
+    await daemon.start();
+    const line =
+      "held off since 2026-01-31T09:00:00Z by ada@desk: <fan> & more; release with: hyperlab start node";
+    const bigger = node({ autostart: true, memoryMiB: 80 });
+    expect(await lineOf(machine, bigger)).toBe(`node: change while it is off (memoryMiB 64 → 80), ${line}`);
+    await machine.update(bigger);
+    expect(await state()).toBe("shutoff");
+    expect(virsh("dumpxml", "node")).toContain("hyperlab-hold:hold");
+    await releaseHold(stack.run("node"), held);
+    expect(await lineOf(machine, bigger)).toContain("node: start: should run and is shut off");
+    await machine.update(bigger);
+    expect(await state()).toBe("running");
   });
 });
 
