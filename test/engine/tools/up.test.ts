@@ -222,6 +222,21 @@ new local.Command("second", { create: "test -e ${gate} && echo second >> ${made}
     expect(ran.shown.match(/the cluster file is wrong/g)).toHaveLength(1);
   });
 
+  it("does nothing to a resource whose every input is ignored, as the commands for a controller that is off", async () => {
+    const made = (text: string, options: string) =>
+      commands(
+        `new local.Command("one", { create: "echo ${text}", update: "exit 1", triggers: ["${text}"], ` +
+          `stdin: pulumi.secret("${text}") }, ${options});`,
+      );
+    await project.setProgram(made("one", "{}"));
+    expect(await upOf(project)).toMatchObject({ code: 0, runs: ["preview", "up"] });
+    await project.setProgram(made("two", '{ ignoreChanges: ["*"] }'));
+    expect((await upOf(project)).code).toBe(0);
+    expect((await project.mustRun("preview", ["--expect-no-changes"])).changes).toEqual({ same: 2 });
+    await project.setProgram(made("two", "{}"));
+    expect((await project.run("preview")).changes).not.toEqual({ same: 2 });
+  });
+
   it("shows a note of the program once", async () => {
     const note = 'await pulumi.log.info("emulation is slow");';
     await project.setProgram(commands(`${note}\nnew local.Command("one", { create: "echo one" });`));
