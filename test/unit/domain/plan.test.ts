@@ -156,6 +156,30 @@ describe("planDomain", () => {
     );
   });
 
+  it("leaves the power of a held machine alone: it is never started, and stopped only to come back", () => {
+    const hold = { since: "2026-01-31T09:00:00Z", by: "ada@desk", reason: "fan" };
+    const states = fc.constantFrom("running", "off", "crashed", "paused", "ioerror" as const);
+    const pendings = fc.constantFrom(undefined, "boot" as const, "ready" as const);
+    fc.assert(
+      fc.property(
+        domainInputs,
+        domainInputs,
+        states,
+        pendings,
+        fc.boolean(),
+        (a, b, power, pending, missing) => {
+          const facts: Facts = { ...running, power, pending, rootDiskMissing: missing, hold };
+          const plan = planDomain(toProperties(a), toProperties({ ...b, name: a.name }), facts);
+          const off = power === "off" || power === "crashed";
+          if (off) expect(plan).toMatchObject({ starts: false, stops: false });
+          else if (plan.stops && plan.action !== "replace") expect(plan.starts).toBe(true);
+          expect(["start", "resume", "stop", "continue"]).not.toContain(plan.action);
+          expect(plan.line).toContain("held off since 2026-01-31T09:00:00Z by ada@desk: fan");
+        },
+      ),
+    );
+  });
+
   it("is pure, names the machine, and stops no guest that is off", () => {
     const powers = fc.constantFrom("running", "off", "crashed", "paused", "ioerror", "undefined" as const);
     fc.assert(
