@@ -11,6 +11,7 @@ import {
   createLibvirtClient,
   type LibvirtClient,
   LibvirtConnectionError,
+  LibvirtError,
 } from "../providers/libvirt/client/index.ts";
 import type { DomainSnapshot, NetworkSnapshot, PoolSnapshot } from "../providers/libvirt/context.ts";
 import { readCache } from "../providers/libvirt/host.ts";
@@ -53,12 +54,13 @@ export async function collectHostFacts(query: HostQuery): Promise<HostFacts> {
 
 async function read(client: LibvirtClient, query: HostQuery): Promise<HostFacts> {
   const cache = readCache(client);
-  const [domains, networks, pools, node, capabilities] = await Promise.all([
+  const [domains, networks, pools, node, capabilities, filters] = await Promise.all([
     cache.domains.get(),
     cache.networks.get(),
     cache.pools.get(),
     client.nodeGetInfo(),
     client.getCapabilities(),
+    networkFilters(client),
   ]);
   const own = pools.find((pool) => pool.ref.name === query.pool);
   const poolFreeMiB: Known<number> =
@@ -78,8 +80,19 @@ async function read(client: LibvirtClient, query: HostQuery): Promise<HostFacts>
     },
     interfaces: interfaceNames(query, networks),
     domains: { known: true, value: domains.map((domain) => hostDomain(domain, query.owner)) },
+    networkFilters: { known: true, value: filters },
     pools: { known: true, value: pools.map((pool) => hostPool(pool, query.poolUuid)) },
   };
+}
+
+/** libvirt's filters are a package of their own in most distributions. */
+async function networkFilters(client: LibvirtClient): Promise<string[]> {
+  try {
+    return await client.networkFilterList();
+  } catch (error) {
+    if (error instanceof LibvirtError && error.codeName === "VIR_ERR_NO_SUPPORT") return [];
+    throw error;
+  }
 }
 
 const toMiB = (bytes: number | bigint): number => Number(BigInt(bytes) / 1_048_576n);

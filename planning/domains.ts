@@ -15,6 +15,9 @@ export const STATE_SERIAL = "hyperlab-state";
 /** Serial number by which a cloud image finds the disk with the guest software. */
 export const GUEST_SERIAL = "hyperlab-guest";
 
+/** libvirt's filter that lets a guest use its own MAC and address only. */
+export const GUEST_FILTER = "clean-traffic";
+
 /** What all machines of a cluster share. */
 export interface ClusterContext {
   config: HpcConfig;
@@ -105,7 +108,7 @@ function domain(
       sizeMiB: spec.size.diskGb * 1024,
     },
     disks: disks(context, spec.role, golden),
-    interfaces: [networkInterface(context.network, spec)],
+    interfaces: [networkInterface(context, spec)],
     autostart: spec.running,
     running: spec.running,
     ...(spec.restartTrigger === undefined ? {} : { restartTrigger: spec.restartTrigger }),
@@ -147,10 +150,18 @@ function disks(context: ClusterContext, role: NodeRole, golden: boolean): Domain
   return [...(role === "controller" ? [state] : []), ...guest];
 }
 
-function networkInterface(network: ResolvedNetwork, spec: MachineSpec): DomainPlan["interfaces"][number] {
-  return network.plan.kind === "owned"
-    ? { network: network.plan.inputs.name, mac: spec.mac, address: formatIpv4(spec.address) }
-    : { ...network.plan.attach, mac: spec.mac };
+function networkInterface(context: ClusterContext, spec: MachineSpec): DomainPlan["interfaces"][number] {
+  const { network, facts } = context;
+  const address = formatIpv4(spec.address);
+  const filters = facts.host.networkFilters;
+  // Not known is not the same as none: what is planned must not depend on whether the host could be asked.
+  const filtered = !filters.known || filters.value.includes(GUEST_FILTER);
+  return {
+    ...(network.plan.kind === "owned"
+      ? { network: network.plan.inputs.name, mac: spec.mac, address }
+      : { ...network.plan.attach, mac: spec.mac }),
+    ...(filtered ? { filter: GUEST_FILTER, filterAddress: address } : {}),
+  };
 }
 
 /** Whether guests use huge pages: said so, or implied by the kind of backing. */

@@ -43,6 +43,8 @@ export interface HostFacts {
   /** Bridges and other interfaces of the host by name. */
   interfaces: Known<{ name: string; owned: boolean }[]>;
   domains: Known<HostDomain[]>;
+  /** Names of libvirt's network filters; none where its package for them is not installed. */
+  networkFilters: Known<string[]>;
   /** Pools by name. */
   pools: Known<{ name: string; owned: boolean }[]>;
   /** How long the host waits for a machine when it shuts down itself; infinite where it does not stop to wait. */
@@ -121,6 +123,7 @@ export function unknownHost(why: string): HostFacts {
     networks: unknown,
     interfaces: unknown,
     domains: unknown,
+    networkFilters: unknown,
     pools: unknown,
     guestShutdownSeconds: unknown,
   };

@@ -1,6 +1,6 @@
 import type { HpcConfig } from "../config/model.ts";
 import { ACCELERATION } from "./cpu.ts";
-import { hugepageKiB, usesHugepages } from "./domains.ts";
+import { GUEST_FILTER, hugepageKiB, usesHugepages } from "./domains.ts";
 import type { HostFacts, Known } from "./facts.ts";
 import { type Findings, HPC } from "./findings.ts";
 import { formatSubnet, overlap, parseIpv4, parseSubnet } from "./ipv4.ts";
@@ -29,6 +29,21 @@ export function checkHost(
   checkMemory(plan, host, findings);
   checkHugepages(config, plan, host, findings);
   checkDisk(plan, host, findings);
+  checkFilter(host, findings);
+}
+
+/** Without the filter nothing keeps a machine from using the address of another. */
+function checkFilter(host: HostFacts, findings: Findings): void {
+  const path = `${HPC}.network`;
+  const what = "whether the host keeps machines from using addresses of others";
+  const filters = known(host.networkFilters, "filter-unknown", path, what, findings);
+  if (filters === undefined || filters.includes(GUEST_FILTER)) return;
+  findings.warning(
+    "filter-missing",
+    path,
+    `the host has no network filter ${GUEST_FILTER}: a machine could use the MAC or address of another`,
+    "Install libvirt's network filters (Debian: libvirt-daemon-config-nwfilter) and bring the lab up again; machines take the filter while they run.",
+  );
 }
 
 /** The value, or a finding that names the check which could not be made. */

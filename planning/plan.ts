@@ -225,6 +225,9 @@ export interface InterfacePlan {
   mac: string;
   /** Reserved in the network's DHCP; absent on an existing network, where the seed carries it. */
   address?: string;
+  /** libvirt's filter against false addresses, and the address that it lets the machine use. */
+  filter?: string;
+  filterAddress?: string;
 }
 
 /** What `slurm.conf` says, before it is text. */

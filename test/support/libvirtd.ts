@@ -79,6 +79,8 @@ async function prepare(directory: string): Promise<void> {
   for (const name of Object.keys(places)) await mkdir(join(directory, name), { mode: 0o755 });
   await writeFile(join(directory, "etc", "libvirtd.conf"), daemonConfiguration);
   await writeFile(join(directory, "etc", "qemu.conf"), qemuConfiguration);
+  // The filters that libvirt's package brings.
+  await cp(join(places.etc, "nwfilter"), join(directory, "etc", "nwfilter"), { recursive: true });
   // What the machine's daemon knows about its emulators: probing them again takes seconds.
   await cp(join(places.cache, "qemu"), join(directory, "cache", "qemu"), { recursive: true }).catch(
     (error: NodeJS.ErrnoException) => {

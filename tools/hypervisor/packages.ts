@@ -43,6 +43,7 @@ const KEYRING_FILE = "/usr/share/keyrings/debian-archive-keyring.gpg";
 export const DRIVER_PACKAGES = [
   "libvirt-daemon-driver-qemu",
   "libvirt-daemon-driver-network",
+  "libvirt-daemon-driver-nwfilter",
   "libvirt-daemon-driver-storage",
 ];
 

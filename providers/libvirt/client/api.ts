@@ -248,6 +248,8 @@ export interface HostFunctions {
   getSysinfo(options?: CallOptions): Promise<string>;
   /** Devices of the host; `capability` for example `pci` or `mdev`. */
   nodeDeviceList(options?: CallOptions & { capability?: string }): Promise<NodeDeviceRef[]>;
+  /** Names of libvirt's network filters (nwfilter). */
+  networkFilterList(options?: CallOptions): Promise<string[]>;
   nodeDeviceGetXmlDesc(ref: NodeDeviceRef, options?: CallOptions): Promise<string>;
 }
 

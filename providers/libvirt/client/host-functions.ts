@@ -57,6 +57,8 @@ export function hostFunctions(caller: Caller): HostFunctions {
       if (flags === undefined) throw new TypeError(`libvirt knows no node device capability "${capability}"`);
       return await caller.call(procedures.nodeDeviceList, flags, about("nodeDeviceList", options));
     },
+    networkFilterList: (options) =>
+      caller.call(procedures.networkFilterList, undefined, about("networkFilterList", options)),
     nodeDeviceGetXmlDesc: (ref, options) =>
       caller.call(
         procedures.nodeDeviceGetXmlDesc,

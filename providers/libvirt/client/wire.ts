@@ -20,6 +20,7 @@ export const maximum = {
   storagePools: 16_384,
   storageVols: 16_384,
   nodeDevices: 65_536,
+  networkFilters: 4_096,
   dhcpLeases: 65_536,
   interfaces: 2_048,
   addresses: 2_048,

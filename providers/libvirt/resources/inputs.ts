@@ -109,6 +109,10 @@ export interface InterfaceInputs {
   hostname?: string;
   /** Default virtio. */
   model?: string;
+  /** libvirt's filter (nwfilter) of what the guest may send and get, for example clean-traffic. */
+  filter?: string;
+  /** Address that the filter lets the guest use: its variable IP. Only with a filter. */
+  filterAddress?: string;
 }
 
 export interface HostDeviceInputs {

@@ -116,6 +116,22 @@ export const devices = {
           effect: "live",
         },
         model: { type: "string", default: "virtio", description: "Model of the card.", effect: "restart" },
+        filter: {
+          type: "string",
+          defaultText: "none",
+          description:
+            "Filter of the host (libvirt's nwfilter) for what the guest sends and gets. `clean-traffic` lets it use its own MAC and address only.",
+          example: "clean-traffic",
+          effect: "live",
+        },
+        filterAddress: {
+          type: "string",
+          defaultText: "libvirt watches which address the guest uses first",
+          description:
+            "IPv4 address that the filter lets the guest use (its variable IP). Only with `filter`.",
+          example: "10.50.0.11",
+          effect: "live",
+        },
       },
     },
   },

@@ -190,6 +190,14 @@ export interface InterfaceArgs {
      */
     bridge?: pulumi.Input<string | undefined>;
     /**
+     * Filter of the host (libvirt's nwfilter) for what the guest sends and gets. `clean-traffic` lets it use its own MAC and address only. Default: none. Example: `"clean-traffic"`. Change: live.
+     */
+    filter?: pulumi.Input<string | undefined>;
+    /**
+     * IPv4 address that the filter lets the guest use (its variable IP). Only with `filter`. Default: libvirt watches which address the guest uses first. Example: `"10.50.0.11"`. Change: live.
+     */
+    filterAddress?: pulumi.Input<string | undefined>;
+    /**
      * Host name of the reservation and of the DNS entry. Default: the domain's name. Change: live.
      */
     hostname?: pulumi.Input<string | undefined>;

@@ -4,6 +4,8 @@ import { answers, SERVICES, servicesOf } from "../../../planning/network-policy/
 import type { NodeRole } from "../../../planning/plan.ts";
 import type { ClusterUnderTest } from "../support/cluster.ts";
 import { SUBNET } from "../support/cluster-file.ts";
+import { hypervisor } from "../support/hypervisor.ts";
+import { eventually } from "../support/program.ts";
 
 /** Every edge of the table, and what services elsewhere use. */
 const PORTS = [
@@ -97,6 +99,27 @@ export function network(cluster: ClusterUnderTest): void {
       ] as const) {
         expect(await acceptsHost(host, port), `${host}:${port}`).toBe(false);
       }
+    });
+
+    it("carries nothing of a machine with the address or the MAC of another", async () => {
+      const ping = `ping -c 2 -W 4 ${SUBNET}.2 > /dev/null`;
+      const reached = `&& echo reached || echo silent`;
+      expect(await hypervisor.shell(second, `${ping} ${reached}`)).toBe("reached");
+      const address = `ip address add ${SUBNET}.199/24 dev eth0; trap 'ip address del ${SUBNET}.199/24 dev eth0' EXIT`;
+      const asAnother = `ping -I ${SUBNET}.199 -c 2 -W 4 ${SUBNET}.2 > /dev/null`;
+      expect(await hypervisor.shell(second, `${address}; ${asAnother} ${reached}`)).toBe("silent");
+      // Should the shell not come to its end, the timer gives the card its own MAC again.
+      const mac =
+        "own=$(cat /sys/class/net/eth0/address); give() { ip link set dev eth0 address $1; }; trap 'give $own' EXIT; " +
+        "systemd-run --quiet --on-active=20 ip link set dev eth0 address $own; give 02:1f:00:00:00:99";
+      expect(await hypervisor.shell(second, `${mac}; ${ping} ${reached}`)).toBe("silent");
+      await eventually(
+        `${second} reaches the controller again`,
+        60,
+        () => hypervisor.shell(second, `${ping} ${reached}`),
+        (said) => said === "reached",
+      );
+      await slurm.idle(second);
     });
 
     it("lets a user onto a node only into a job", async () => {

@@ -229,6 +229,13 @@ const rows: readonly Row[] = [
     "live",
   ],
   ["interfaces[].model", nic(), nic({ model: "e1000e" }), "restart"],
+  ["interfaces[].filter", nic(), nic({ filter: "clean-traffic" }), "live"],
+  [
+    "interfaces[].filterAddress",
+    nic({ filter: "clean-traffic", filterAddress: "10.99.0.9" }),
+    nic({ filter: "clean-traffic", filterAddress: "10.99.0.8" }),
+    "live",
+  ],
   ["hostDevices", none, device(), "restart"],
   ["hostDevices[].address", device(), device({ address: "0000:42:00.0" }), "restart"],
   ["hostDevices[].guestAddress", device(), device({ guestAddress: "0000:08:00.0" }), "restart"],

@@ -1,9 +1,11 @@
 import { execFileSync } from "node:child_process";
-import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import type { LibvirtClient } from "../../../providers/libvirt/client/index.ts";
+import { definitionOf } from "../../../providers/libvirt/resources/domain/definition.ts";
+import { decodeInputs } from "../../../providers/libvirt/schema/index.ts";
 import type { PropertyMap } from "../../../providers/plugin/index.ts";
 import { type OwnLibvirtd, startOwnLibvirtd } from "../../support/libvirtd.ts";
 import { waitFor } from "../../support/wait.ts";
@@ -49,6 +51,14 @@ async function makePool(name: string, path: string): Promise<void> {
     );
     await client.storageVolUpload(volume, [bytes]);
   }
+}
+
+/** The host's rules for frames of guests, in the daemon's own network. */
+function rulesOnHost({ directory }: OwnLibvirtd): string {
+  const pid = readFileSync(join(directory, "libvirtd.pid"), "utf8").trim();
+  return execFileSync("nsenter", ["--net", "--target", pid, "ebtables", "-t", "nat", "-L"], {
+    encoding: "utf8",
+  });
 }
 
 beforeEach(() => {
@@ -265,6 +275,37 @@ describe("a machine that runs", () => {
     await machine.refresh();
     expect(machine.inputs).toEqual(news);
     expect(stack.agent("node").calls).toEqual(["ready"]);
+  });
+
+  it("takes, changes and loses a filter against false addresses while it runs", async () => {
+    const network = await client.networkLookupByName("lab");
+    if (network !== undefined && !(await client.networkIsActive(network)))
+      await client.networkCreate(network);
+    const nic = { network: "lab", mac: "52:54:00:00:00:32" };
+    const filtered = (address: string) =>
+      node({ interfaces: [{ ...nic, filter: "clean-traffic", filterAddress: address }] });
+    const machine = await new Machine(stack, "node").create(node({ interfaces: [nic] }));
+    await booted(machine);
+    const { id } = await refOf();
+    for (const news of [filtered("10.99.0.32"), filtered("10.99.0.33"), node({ interfaces: [nic] })]) {
+      expect(await machine.preview(news)).toMatch(/^node: live \(/);
+      await machine.update(news);
+      expect((await refOf()).id).toBe(id);
+      const filter = (xml: string) =>
+        /<filterref filter='([^']*)'>\s*<parameter name='IP' value='([^']*)'/.exec(xml);
+      const [wanted] = definitionOf(decodeInputs("Domain", news)).interfaces;
+      for (const xml of [await liveXml(), await definedXml()]) {
+        expect(filter(xml)?.slice(1)).toEqual(
+          wanted?.filter === undefined ? undefined : [wanted.filter, wanted.filterAddress],
+        );
+      }
+      expect(rulesOnHost(daemon).includes("10.99.0.33")).toBe(wanted?.filterAddress === "10.99.0.33");
+      await machine.refresh();
+      expect(machine.inputs).toEqual(news);
+    }
+    await expect(
+      machine.update(node({ interfaces: [{ ...nic, filter: "no-such-filter" }] })),
+    ).rejects.toThrow(/filter of interface 52:54:00:00:00:32 could not be changed.*virsh nwfilter-list/s);
   });
 
   it("that cannot start with a change runs again as it was", async () => {

@@ -34,7 +34,8 @@ describe("the facts of a host", () => {
       await client.close();
     }
     const facts = await collectHostFacts(query(daemon.qemuUri));
-    const { cpus, domains } = facts;
+    const { cpus, domains, networkFilters } = facts;
+    expect(networkFilters.known && networkFilters.value).toContain("clean-traffic");
     expect(cpus.known && cpus.value.map(({ id }) => id)).toEqual(expect.arrayContaining([0, 1]));
     expect(domains.known && domains.value.map(({ name, pinnedCpus }) => [name, pinnedCpus]).sort()).toEqual([
       ["free", []],
@@ -44,7 +45,7 @@ describe("the facts of a host", () => {
 
   it("say why they are not known where the host cannot be reached", async () => {
     const facts = await collectHostFacts(query("qemu+unix:///system?socket=/nowhere/libvirt-sock"));
-    for (const fact of [facts.cpus, facts.domains]) {
+    for (const fact of [facts.cpus, facts.domains, facts.networkFilters]) {
       expect(fact).toEqual({ known: false, why: expect.stringContaining("/nowhere/libvirt-sock") });
     }
   });

@@ -76,6 +76,8 @@ const nic = fc.record({
   mac,
   host: optional(fc.integer({ min: 2, max: 200 })),
   hostname: optional(name),
+  filter: optional(fc.constantFrom("clean-traffic", "no-mac-spoofing")),
+  filterAddress: optional(fc.constantFrom("10.50.0.11", "192.0.2.7")),
   model: optional(fc.constantFrom("virtio", "e1000e")),
 });
 
@@ -209,6 +211,8 @@ export const domainInputs: fc.Arbitrary<DomainInputs> = base.map((drawn) => {
         address:
           on.network === undefined || item.host === undefined ? undefined : `10.50.${index}.${item.host}`,
         hostname: on.network === undefined || item.host === undefined ? undefined : item.hostname,
+        filter: item.filter,
+        filterAddress: item.filter === undefined ? undefined : item.filterAddress,
       }),
     ),
     hostDevices: drawn.hostDevices.map((item, index) =>

@@ -30,6 +30,7 @@ export const emptyHost: HostFacts = {
   networks: known([]),
   interfaces: known([{ name: "lo", owned: false }]),
   domains: known([]),
+  networkFilters: known(["clean-traffic"]),
   pools: known([]),
   guestShutdownSeconds: known(Number.POSITIVE_INFINITY),
 };

@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import type { HostFacts } from "../../../planning/facts.ts";
 import {
   answers,
   firewallRules,
@@ -10,7 +11,7 @@ import {
 } from "../../../planning/network-policy/index.ts";
 import type { Egress, HomePlan, NodeRole } from "../../../planning/plan.ts";
 import { renderSlurmConf } from "../../../planning/slurm/render.ts";
-import { config, planned } from "./lab.ts";
+import { briefly, config, findingsOf, goodFacts, planned } from "./lab.ts";
 
 const roles = fc.constantFrom<NodeRole>("controller", "compute");
 const egresses = fc.constantFrom<Egress>("open", "registries", "none");
@@ -132,6 +133,44 @@ describe("egress", () => {
       gateway: "10.50.0.1",
       nameServers: ["10.50.0.1"],
     });
+  });
+});
+
+describe("a machine's interface", () => {
+  const filters = (names: string[]): Partial<HostFacts> => ({
+    networkFilters: { known: true, value: names },
+  });
+
+  it("lets it use its own address only, on networks of ours and of the site", () => {
+    for (const network of [undefined, "mode: existing"]) {
+      const nodes = "compute_nodes: [{ cpu_cores: 2, memory_gb: 2, disk_gb: 10, ip: 10.50.0.9 }]";
+      const lab = config({ nodes, ...(network === undefined ? {} : { network }) });
+      const host: Partial<HostFacts> = {
+        interfaces: { known: true, value: [{ name: "hlab-test0", owned: false }] },
+      };
+      const plan = planned(lab, goodFacts(lab, network === undefined ? {} : host));
+      for (const node of [plan.controller, ...plan.computeNodes]) {
+        expect(node.domain.interfaces).toMatchObject([
+          { filter: "clean-traffic", filterAddress: node.address },
+        ]);
+      }
+    }
+  });
+
+  it("has no filter where the host has none, which is said", () => {
+    const lab = config();
+    const facts = goodFacts(lab, filters(["allow-arp"]));
+    expect(briefly(findingsOf(lab, facts))).toContain("warning filter-missing clusters.hpc.network");
+    expect(planned(lab, facts).controller.domain.interfaces[0]).not.toHaveProperty("filter");
+  });
+
+  it("is planned the same where the host could not be asked, and that is said too", () => {
+    const lab = config();
+    const facts = goodFacts(lab, { networkFilters: { known: false, why: "it is far" } });
+    expect(briefly(findingsOf(lab, facts))).toContain("unknown filter-unknown clusters.hpc.network");
+    expect(planned(lab, facts).controller.domain.interfaces).toEqual(
+      planned(lab).controller.domain.interfaces,
+    );
   });
 });
 

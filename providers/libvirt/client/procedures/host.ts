@@ -1,5 +1,5 @@
 import { nothing, read } from "../procedure.ts";
-import { maximum, readList, readNodeDevice, writeOptionalString } from "../wire.ts";
+import { maximum, readList, readNamed, readNodeDevice, writeOptionalString } from "../wire.ts";
 import type { XdrReader, XdrWriter } from "../xdr.ts";
 
 const readString = (reader: XdrReader) => reader.string();
@@ -90,6 +90,14 @@ export const host = {
       writer.uint(flags);
     },
     readList(maximum.nodeDevices, readNodeDevice),
+  ),
+  networkFilterList: read(
+    286,
+    (writer) => {
+      writer.int(1);
+      writer.uint(0);
+    },
+    readList(maximum.networkFilters, (reader) => readNamed(reader).name),
   ),
   nodeDeviceGetXmlDesc: read(
     114,

@@ -90,6 +90,12 @@ function checkInterfaces(inputs: PropertyMap): CheckFailure[] {
         fail(`${path}.address`, "a reservation needs a libvirt network; a bridge has no DHCP of libvirt"),
       );
     }
+    const filterAddress = stringIn(nic, "filterAddress");
+    if (nic.filterAddress !== undefined && nic.filter === undefined) {
+      found.push(fail(`${path}.filterAddress`, "belongs to the filter and has no effect without filter"));
+    } else if (filterAddress !== undefined && !isIPv4(filterAddress)) {
+      found.push(fail(`${path}.filterAddress`, `"${filterAddress}" is no IPv4 address`));
+    }
     const hostname = stringIn(nic, "hostname");
     if (nic.hostname !== undefined && nic.address === undefined) {
       found.push(fail(`${path}.hostname`, "belongs to the reservation and has no effect without address"));

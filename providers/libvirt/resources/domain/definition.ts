@@ -43,6 +43,8 @@ export interface InterfaceDefinition {
   readonly address?: string;
   /** Only with an address. */
   readonly hostname?: string;
+  readonly filter?: string;
+  readonly filterAddress?: string;
 }
 
 export interface HostDeviceDefinition {
@@ -234,6 +236,8 @@ function devicesOf(inputs: DomainInputs): Pick<
         model: nic.model ?? "virtio",
         address: nic.address,
         hostname: nic.address === undefined ? undefined : (nic.hostname ?? inputs.name),
+        filter: nic.filter,
+        filterAddress: nic.filterAddress,
       }),
     ),
     hostDevices: (inputs.hostDevices ?? []).map(hostDeviceOf),

@@ -115,6 +115,7 @@ describe("the host", () => {
       "unknown kvm-unknown clusters.hpc.hypervisor",
       "unknown names-unknown clusters.hpc.name",
       "unknown pool-unknown clusters.hpc.name",
+      "unknown filter-unknown clusters.hpc.network",
       "unknown bridge-unknown clusters.hpc.network.bridge",
       "unknown subnet-unknown clusters.hpc.network.subnet",
     ]);

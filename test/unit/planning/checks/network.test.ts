@@ -31,7 +31,7 @@ describe("the network", () => {
       },
     });
     const [first] = computeNodes;
-    expect(first?.domain.interfaces).toEqual([
+    expect(first?.domain.interfaces).toMatchObject([
       { network: "lab-network", mac: first?.mac, address: first?.address },
     ]);
   });
@@ -137,6 +137,8 @@ describe("addresses", () => {
     expect(plan.computeNodes[0]?.domain.interfaces[0]).toEqual({
       bridge: "hlab-test0",
       mac: plan.computeNodes[0]?.mac,
+      filter: "clean-traffic",
+      filterAddress: "10.50.0.9",
     });
     expect(plan.seeds.map((seed) => seed.name)).toEqual(["lab-seed-compute-01", "lab-seed-controller"]);
     expect(plan.seeds[0]?.networkConfig).toContain("10.50.0.9/24");

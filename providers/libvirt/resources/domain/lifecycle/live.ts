@@ -1,7 +1,7 @@
 import { ProviderError } from "../../../../plugin/errors.ts";
 import { LibvirtError } from "../../../client/errors.ts";
 import type { DomainRef } from "../../../client/types.ts";
-import { renderXml } from "../../../xml/index.ts";
+import { attribute, child, childrenOf, parseXml, renderXml, type XmlElement } from "../../../xml/index.ts";
 import { parseCpuset } from "../cpuset.ts";
 import type { Definition } from "../definition.ts";
 import type { Observation } from "../host/observe.ts";
@@ -9,7 +9,7 @@ import { diskSources } from "../host/overlay.ts";
 import { freshReader } from "../host/reader.ts";
 import { type Run, withSignal } from "../run.ts";
 import { parseDomain } from "../xml/parse.ts";
-import { renderDisk, renderInterface } from "../xml/render-devices.ts";
+import { renderDisk, renderFilter, renderInterface } from "../xml/render-devices.ts";
 
 /**
  * Brings a running guest to the definition, as far as that is possible without a restart: CPUs, memory, pins, new disks
@@ -29,7 +29,55 @@ export async function applyLive(
   }).definition;
   await applySizes(run, ref, wanted, live);
   await applyPins(run, ref, wanted, live);
+  await applyFilters(run, ref, wanted, live, liveXml);
   await attachDevices(run, ref, wanted, live, seen);
+}
+
+/** libvirt compares the whole device with the one that runs: the filter is exchanged in its own description of it. */
+async function applyFilters(
+  run: Run,
+  ref: DomainRef,
+  wanted: Definition,
+  live: Definition,
+  liveXml: string,
+): Promise<void> {
+  const changed = wanted.interfaces.filter((nic) => {
+    const present = live.interfaces.find(({ mac }) => mac === nic.mac);
+    return (
+      present !== undefined && (present.filter !== nic.filter || present.filterAddress !== nic.filterAddress)
+    );
+  });
+  if (changed.length === 0) return;
+  const devices = childrenOf(child(parseXml(liveXml), "devices"), "interface");
+  for (const nic of changed) {
+    const device = devices.find(
+      (each) => attribute(child(each, "mac"), "address")?.toLowerCase() === nic.mac,
+    );
+    if (device === undefined) continue;
+    const xml = renderXml({ ...device, children: withFilter(device.children, renderFilter(nic)) });
+    await change(run, `the filter of interface ${nic.mac}`, () =>
+      run.provider.client.domainUpdateDevice(ref, xml, { live: true, ...withSignal(run) }),
+    );
+  }
+}
+
+function withFilter(children: readonly XmlElement[], filter: XmlElement | undefined): readonly XmlElement[] {
+  const others = children.filter((each) => each.name !== "filterref");
+  return filter === undefined ? others : [...others, filter];
+}
+
+async function change(run: Run, what: string, update: () => Promise<void>): Promise<void> {
+  try {
+    await update();
+  } catch (error) {
+    if (!(error instanceof LibvirtError)) throw error;
+    throw new ProviderError(
+      `${what} could not be changed while ${run.name} runs: ${error.text}. The machine runs as before. ` +
+        "Look whether the host has the filter (virsh nwfilter-list) and ebtables, then run the update again.",
+      "failedPrecondition",
+      error,
+    );
+  }
 }
 
 async function applySizes(run: Run, ref: DomainRef, wanted: Definition, live: Definition): Promise<void> {

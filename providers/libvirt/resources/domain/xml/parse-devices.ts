@@ -55,7 +55,10 @@ export function parseDevices(devices: XmlElement | undefined, context: DeviceCon
     } else if (device.name === "interface") {
       const nic = parseInterface(device);
       if (typeof nic === "string") give(nic, true);
-      else interfaces.push(nic);
+      else {
+        interfaces.push(nic);
+        for (const what of unsaidParameters(device)) give(what, false);
+      }
     } else if (device.name === "hostdev") {
       const hostDevice = parseHostDevice(device, context.declared);
       if (typeof hostDevice === "string") give(hostDevice, true);
@@ -152,7 +155,22 @@ function parseInterface(nic: XmlElement): InterfaceDefinition | string {
     bridge,
     mac,
     model: attribute(child(nic, "model"), "type") ?? "virtio",
+    filter: attribute(child(nic, "filterref"), "filter"),
+    filterAddress: attribute(filterParameter(nic, "IP"), "value"),
   });
+}
+
+function filterParameter(nic: XmlElement, name: string): XmlElement | undefined {
+  const parameters = childrenOf(child(nic, "filterref"), "parameter");
+  return parameters.find((parameter) => attribute(parameter, "name") === name);
+}
+
+/** What of a filter cannot be said: values of further variables. */
+function unsaidParameters(nic: XmlElement): string[] {
+  const known = filterParameter(nic, "IP");
+  return childrenOf(child(nic, "filterref"), "parameter")
+    .filter((parameter) => parameter !== known)
+    .map((parameter) => `filter parameter ${attribute(parameter, "name") ?? ""}`);
 }
 
 /** The address in one of libvirt's address elements. */

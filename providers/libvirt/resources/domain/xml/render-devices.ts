@@ -82,6 +82,15 @@ export function renderInterface(nic: InterfaceDefinition): XmlElement {
     element("mac", { address: nic.mac }),
     element("source", source),
     element("model", { type: nic.model }),
+    renderFilter(nic),
+  ]);
+}
+
+/** The filter of an interface, if it has one. */
+export function renderFilter({ filter, filterAddress }: InterfaceDefinition): XmlElement | undefined {
+  if (filter === undefined) return undefined;
+  return element("filterref", { filter }, [
+    filterAddress !== undefined && element("parameter", { name: "IP", value: filterAddress }),
   ]);
 }
 
