@@ -41,6 +41,14 @@ class Documents(unittest.TestCase):
             with self.assertRaises(Problem):
                 document.parse_cluster(text, "before")
 
+    def test_secrets_of_a_cluster_whose_keys_were_rotated_have_a_format_of_their_own(self):
+        secrets = {"slurmJwks": "s", "databasePassword": "p", "clusterSshKey": "k"}
+        for number in (1, 2):
+            self.assertEqual(document.parse_secrets(json.dumps({"format": number, **secrets}))["format"], number)
+        with self.assertRaises(Problem) as caught:
+            document.parse_secrets(json.dumps({"format": 3, **secrets}))
+        self.assertIn("another format", str(caught.exception))
+
     def test_groups_may_be_absent(self):
         self.assertEqual(document.parse_cluster(json.dumps(CLUSTER), "after")["groups"], [])
 
