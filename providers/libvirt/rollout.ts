@@ -17,6 +17,12 @@ interface Group {
 /** Permits of one run, by rollout group. */
 export class RolloutRegistry {
   readonly #groups = new Map<string, Group>();
+  readonly #onGrant: (machine: string) => void;
+
+  /** @param onGrant Told of each permit in the moment in which it is given. */
+  constructor(onGrant: (machine: string) => void = () => {}) {
+    this.#onGrant = onGrant;
+  }
 
   /**
    * Waits until fewer than `maxUnavailable` machines of the group are down. Rejects when a machine of the group has
@@ -48,6 +54,7 @@ export class RolloutRegistry {
 
   #grant(group: Group, machine: string): Permit {
     group.held.add(machine);
+    this.#onGrant(machine);
     let ended = false;
     const end = (failure?: { machine: string; reason: string }) => {
       if (ended) return;

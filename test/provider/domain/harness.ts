@@ -84,7 +84,10 @@ export class Stack {
   timeoutSeconds: number | undefined;
   #cancel = new AbortController();
 
-  constructor(client: LibvirtClient, over: { owner?: string; parts?: Partial<DomainParts> } = {}) {
+  constructor(
+    client: LibvirtClient,
+    over: { owner?: string; parts?: Partial<DomainParts>; rollout?: RolloutRegistry } = {},
+  ) {
     this.provider = {
       config: {
         uri: client.uri,
@@ -94,7 +97,7 @@ export class Stack {
       },
       client,
       cache: readCache(client),
-      rollout: new RolloutRegistry(),
+      rollout: over.rollout ?? new RolloutRegistry(),
     };
     this.#parts = {
       ...realParts,
