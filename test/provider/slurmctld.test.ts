@@ -2,6 +2,7 @@ import { execFileSync } from "node:child_process";
 import { beforeAll, describe, expect, it } from "vitest";
 import type { LabConfig } from "../../config/index.ts";
 import type { HpcClusterPlan } from "../../planning/index.ts";
+import { expandHostlist } from "../../planning/slurm/hostlist.ts";
 import { lintInput } from "../../planning/slurm/lint-plan.ts";
 import { lintSlurm } from "../../planning/slurm/linter.ts";
 import { runtimeDrift } from "../../tools/slurm/runtime-drift.ts";
@@ -9,9 +10,9 @@ import { bootSlurm, type SlurmBoot, type SlurmFiles, slurmTree } from "../suppor
 import { config, planned } from "../unit/planning/lab.ts";
 import { PLANTED } from "../unit/planning/planted.ts";
 
-/** A cluster with a number of equal nodes. */
-function cluster(count: number): LabConfig {
-  const nodes = `compute_nodes: { count: ${count}, cpu_cores: 2, memory_gb: 2, disk_gb: 10, ip: DHCP }`;
+/** A cluster with a number of equal nodes, some numbers left out. */
+function cluster(count: number, except: readonly number[] = []): LabConfig {
+  const nodes = `compute_nodes: { count: ${count}, except: [${except.join(", ")}], cpu_cores: 2, memory_gb: 2, disk_gb: 10, ip: DHCP }`;
   const lab = config({
     nodes,
     slurm: 'max_job_time: "1-12:00:00"\nKillWait: 45\nSchedulerParameters: [bf_window=2880, defer]',
@@ -53,6 +54,8 @@ function updatesThatKeep(conf: string, shown: SlurmBoot["shown"]): string[] {
   const updates: string[][] = JSON.parse(printed);
   return updates.map((words) => `scontrol update ${words.join(" ")}`);
 }
+/** What it says of nodes that its saved state knows and its configuration does not, and without a database. */
+const LEAVING = /has vanished from configuration|lookup failure for node|gathered, but not stored/;
 
 /** Other lines of the log that name an error. */
 const errors = (boot: SlurmBoot): string[] =>
@@ -100,6 +103,34 @@ describe("slurmctld of Debian 13", () => {
     });
   });
 
+  it("knows exactly the planned nodes when 50 of 1,000 are taken out and come back", () => {
+    const taken = Array.from({ length: 50 }, (_, index) => 476 + index);
+    const whole = planned(cluster(1000));
+    const fewer = planned(cluster(1000, taken));
+    expect(fewer.slurm.nodes).toHaveLength(950);
+    const files = [whole, fewer, whole].map((plan) => withoutAccounting(filesOf(plan)));
+    const [first, ...further] = files;
+    if (first === undefined) throw new Error("no configuration");
+    const boot = bootSlurm(first, whole.slurm.controller, false, { further });
+    expect(boot.up, boot.log).toBe(true);
+    const vanished = [...boot.log.matchAll(/Node (\S+) has vanished from configuration/g)].map(
+      ([, name]) => name,
+    );
+    expect(vanished).toEqual(taken.map((number) => `lab-compute-${number}`));
+    expect(errors(boot).filter((line) => !LEAVING.test(line))).toEqual([]);
+    for (const [plan, shown] of [
+      [whole, boot],
+      [fewer, boot.again[0]],
+      [whole, boot.again[1]],
+    ] as const) {
+      const addresses = [...(shown?.nodes ?? [])].map(([name, { NodeAddr }]) => [name, NodeAddr]);
+      expect(addresses).toEqual(plan.slurm.nodes.map(({ name, address }) => [name, address]));
+      const main = shown?.partitions.get("main");
+      expect(main?.TotalNodes).toBe(String(plan.slurm.nodes.length));
+      expect(expandHostlist(main?.Nodes ?? "")).toEqual(plan.slurm.nodes.map(({ name }) => name));
+    }
+  });
+
   it("understands lines of nodes whose addresses do not ascend", () => {
     const node = (ip: string, cores = 2) =>
       `  - { cpu_cores: ${cores}, memory_gb: 2, disk_gb: 10, ip: ${ip} }`;
@@ -120,7 +151,7 @@ describe("slurmctld of Debian 13", () => {
     const plan = planned(cluster(3));
     const files = withoutAccounting(filesOf(plan));
     const drift = (...commands: string[]) => {
-      const boot = bootSlurm(files, plan.slurm.controller, false, commands);
+      const boot = bootSlurm(files, plan.slurm.controller, false, { commands });
       expect(boot.up, boot.log).toBe(true);
       return runtimeDrift({ slurmConf: files["slurm.conf"], ...boot.shown });
     };
@@ -151,7 +182,7 @@ describe("slurmctld of Debian 13", () => {
     });
 
     it("is made again after that by the controller", () => {
-      const [before, after] = [drift(...changes), bootSlurm(files, plan.slurm.controller, false, changes)];
+      const [before, after] = [drift(...changes), bootSlurm(files, plan.slurm.controller, false, { commands: changes })];
       const again = updatesThatKeep(files["slurm.conf"], after.shown);
       expect(drift(...changes, "scontrol reconfigure", ...again)).toEqual(before);
     });

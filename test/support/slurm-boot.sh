@@ -1,6 +1,7 @@
 #!/bin/bash
 # Boots a real slurmctld (and, with "accounting", slurmdbd and MariaDB) in private namespaces on a Debian tree, and
-# prints what came of it. Everything that is written lies in memory and goes with the namespaces.
+# prints what came of it; then, for each folder again-N in CONFIG-FOLDER, takes that configuration over and prints the
+# nodes anew. Everything that is written lies in memory and goes with the namespaces.
 # Usage: slurm-boot.sh TREE CONFIG-FOLDER HOST-NAME ADDRESS accounting|alone
 set -eu
 tree=$1 config=$2 name=$3 address=$4 mode=$5
@@ -14,7 +15,7 @@ for folder in etc/slurm srv run var/log var/lib/mysql tmp dev/shm; do
   mount -t tmpfs none "$tree/$folder"
 done
 mount -t proc none "$tree/proc"
-cp "$config"/* "$tree/etc/slurm/"
+find "$config" -maxdepth 1 -type f -exec cp -t "$tree/etc/slurm/" {} +
 mkdir -p "$tree/srv/hyperlab/slurmctld" "$tree/var/log/slurm" "$tree/run/mysqld"
 chroot "$tree" chown -R slurm: /srv/hyperlab /var/log/slurm /run/mysqld /var/lib/mysql
 chroot "$tree" chown slurm: /etc/slurm/slurm.jwks
@@ -65,9 +66,23 @@ if until_works 300 "$daemon" answers; then
   inside scontrol show node -o
   echo "== partitions"
   inside scontrol show partition -o
+  for again in "$config"/again-*; do
+    [ -d "$again" ] || continue
+    cp "$again"/* "$tree/etc/slurm/"
+    # As the controller's guest program does it; answered when the new configuration is in force or refused.
+    timeout 100 chroot "$tree" scontrol reconfigure || { echo "scontrol reconfigure failed"; cat "$tree/tmp/slurmctld"; exit 3; }
+    until_works 300 "$daemon" answers || { echo "slurmctld is gone"; cat "$tree/tmp/slurmctld"; exit 3; }
+    echo "== nodes ${again##*/}"
+    inside scontrol show node -o
+    echo "== partitions ${again##*/}"
+    inside scontrol show partition -o
+  done
   echo "== config"
   inside scontrol show config
   if [ "$mode" = accounting ]; then
+    # slurmctld answers before it has told the database where it is.
+    registered() { inside sacctmgr -nP show cluster format=controlhost | grep -q .; }
+    until_works 300 "$daemon" registered || true
     echo "== clusters"
     inside sacctmgr -nP show cluster format=cluster,controlhost
   fi

@@ -110,24 +110,28 @@ export interface SlurmBoot {
   shown: { nodes: string; partitions: string };
   /** Clusters that the accounting database knows. */
   clusters: string;
+  /** What it showed after each further configuration. */
+  again: { nodes: SlurmBoot["nodes"]; partitions: SlurmBoot["partitions"] }[];
 }
 
 /**
  * Starts a real slurmctld on the files, asks it what it understood, and ends it.
  *
  * @param accounting With slurmdbd and MariaDB as well.
- * @param commands Shell commands inside, before it is asked.
+ * @param options.commands Shell commands inside, before it is asked.
+ * @param options.further Configurations that it is given afterwards, one after the other, with `scontrol reconfigure`.
  */
 export function bootSlurm(
   files: SlurmFiles,
   controller: { name: string; address: string },
   accounting: boolean,
-  commands: readonly string[] = [],
+  { commands = [], further = [] }: { commands?: readonly string[]; further?: readonly SlurmFiles[] } = {},
 ): SlurmBoot {
   const tree = slurmTree();
   const folder = mkdtempSync(join(tmpdir(), "hyperlab-slurm-"));
   try {
-    for (const [name, content] of Object.entries(files)) writeFileSync(join(folder, name), content);
+    writeFiles(folder, files);
+    for (const [index, next] of further.entries()) writeFiles(join(folder, againName(index)), next);
     writeFileSync(join(folder, "slurm.jwks"), slurmJwks());
     writeFileSync(join(folder, "commands"), commands.map((command) => `${command}\n`).join(""));
     const script = fileURLToPath(new URL("slurm-boot.sh", import.meta.url));
@@ -147,17 +151,24 @@ export function bootSlurm(
         ],
         ...[tree, folder, controller.name, controller.address, accounting ? "accounting" : "alone"],
       ],
-      { encoding: "utf8", timeout: 100_000, maxBuffer: 256 * 1024 * 1024 },
+      { encoding: "utf8", timeout: 250_000, maxBuffer: 256 * 1024 * 1024 },
     );
     if (result.status !== 0) {
       throw new Error(
         `${script} failed (${result.error?.message ?? result.status}):\n${result.stdout}${result.stderr}`,
       );
     }
-    return parseBoot(result.stdout);
+    return parseBoot(result.stdout, further.length);
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
+}
+
+const againName = (index: number) => `again-${index}`;
+
+function writeFiles(folder: string, files: SlurmFiles): void {
+  mkdirSync(folder, { recursive: true });
+  for (const [name, content] of Object.entries(files)) writeFileSync(join(folder, name), content);
 }
 
 function slurmJwks(): string {
@@ -165,7 +176,7 @@ function slurmJwks(): string {
   return JSON.stringify({ keys: [{ alg: "HS256", kty: "oct", kid: "test-1", use: "default", k }] });
 }
 
-function parseBoot(output: string): SlurmBoot {
+function parseBoot(output: string, further: number): SlurmBoot {
   const sections = new Map<string, string>();
   let verdict = "";
   for (const part of output.split(/^== /m).slice(1)) {
@@ -196,5 +207,9 @@ function parseBoot(output: string): SlurmBoot {
     config: Object.fromEntries(config.map((match) => [match[1] ?? "", (match[2] ?? "").trim()])),
     shown: { nodes: sections.get("nodes") ?? "", partitions: sections.get("partitions") ?? "" },
     clusters: sections.get("clusters") ?? "",
+    again: Array.from({ length: further }, (_, index) => ({
+      nodes: objects(`nodes ${againName(index)}`, "NodeName"),
+      partitions: objects(`partitions ${againName(index)}`, "PartitionName"),
+    })),
   };
 }
