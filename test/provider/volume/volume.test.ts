@@ -13,10 +13,12 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { createLibvirtClient, type LibvirtClient } from "../../../providers/libvirt/client/index.ts";
+import { Gate, uploaded } from "../../support/libvirt-gate.ts";
 import { clearHost, ProviderRun, type Recorded } from "../../support/libvirt-provider.ts";
 import { type OwnLibvirtd, startOwnLibvirtd } from "../../support/libvirtd.ts";
 import { PluginClient, spawnPlugin, urnOf, wireError } from "../../support/plugin-client.ts";
 import { stagePlugin } from "../../support/pulumi.ts";
+import { waitFor } from "../../support/wait.ts";
 
 let host: OwnLibvirtd;
 let libvirt: LibvirtClient;
@@ -334,17 +336,38 @@ describe("an uploaded volume", () => {
   it("shows progress and stops at the deadline without leaving anything", async () => {
     const large = join(host.directory, "large.raw");
     execFileSync("mke2fs", ["-q", "-F", large, "2G"]);
-    const failure = await wireError(
-      run.client.create(
-        urn,
-        { name: "large", pool: "vpool", source: { path: large, id: "large" } },
-        { timeoutSeconds: 2 },
-      ),
-    );
-    expect(failure.message).toContain("not done within the time limit of 2 s");
-    expect(
-      run.plugin.engine.lines.some((line) => line.ephemeral && /uploading .* of 2\.0 GiB/.test(line.message)),
-    ).toBe(true);
+    const gate = await Gate.before(host.socket);
+    const slow = await ProviderRun.start({ uri: `qemu+unix:///system?socket=${gate.socket}`, owner });
+    const limitSeconds = 10;
+    const begin = performance.now();
+    const passed = (milliseconds: number) => () => performance.now() - begin > milliseconds;
+    try {
+      gate.closeAt(uploaded(8 * 1024 * 1024));
+      const failing = wireError(
+        slow.client.create(
+          urn,
+          { name: "large", pool: "vpool", source: { path: large, id: "large" } },
+          { timeoutSeconds: limitSeconds },
+        ),
+      );
+      await waitFor("the upload to begin", () => gate.closed);
+      // Progress is shown once a second.
+      const held = performance.now() - begin;
+      await waitFor("a second without progress", passed(held + 1_100));
+      gate.open();
+      gate.closeAt(uploaded(8 * 1024 * 1024));
+      const isProgress = /uploading .* of 2\.0 GiB/;
+      await waitFor("progress", () =>
+        slow.plugin.engine.lines.some((line) => line.ephemeral && isProgress.test(line.message)),
+      );
+      // The upload is held until its limit is over; what is to be cleaned up then must get through.
+      await waitFor("the end of the time", passed((limitSeconds + 1) * 1000));
+      gate.open();
+      expect((await failing).message).toContain(`not done within the time limit of ${limitSeconds} s`);
+    } finally {
+      await slow.stop();
+      await gate.stop();
+    }
     expect(await volumeNames()).toEqual([]);
   });
 });
