@@ -24,6 +24,7 @@ export const SERVICES: readonly Service[] = [
   row("ssh", "controller", "tcp", [22, 22], "anybody", "people log in; the stack sends its document"),
   row("enrolment", "controller", "udp", [6816, 6816], "machines", "a node that is up asks for what it needs"),
   row("slurmctld", "controller", "tcp", one(PORTS.slurmctld), "machines", "SLURM's controller; slurm.conf"),
+  row("slurmdbd", "controller", "tcp", one(PORTS.slurmdbd), "machines", "accounting: sacct in a job"),
   row("srun", "controller", "tcp", SRUN_PORTS, "machines", "output of a job step to an srun or salloc here"),
   row("NTP", "controller", "udp", [123, 123], "machines", "time"),
   {
