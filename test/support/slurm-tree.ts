@@ -18,8 +18,8 @@ import { hostMirror } from "../../images/mirror.ts";
 /** Debian 13's own SLURM, a database and OpenSSH's server, without a kernel or services; some 250 MB. */
 const PACKAGES = [
   "slurmctld",
-  "slurm-client",
   "slurmd",
+  "slurm-client",
   "slurmdbd",
   "slurm-wlm-basic-plugins",
   "slurm-wlm-mysql-plugin",
@@ -171,7 +171,8 @@ function writeFiles(folder: string, files: SlurmFiles): void {
   for (const [name, content] of Object.entries(files)) writeFileSync(join(folder, name), content);
 }
 
-function slurmJwks(): string {
+/** A key for `slurm.jwks` that nothing else has. */
+export function slurmJwks(): string {
   const k = randomBytes(64).toString("base64url");
   return JSON.stringify({ keys: [{ alg: "HS256", kty: "oct", kid: "test-1", use: "default", k }] });
 }

@@ -86,7 +86,10 @@ export function drainedNodes(nodes: readonly SlurmNode[], jobs: readonly SlurmJo
       reason: node.reason,
       owner: ownerOf(node.reason),
       setBy: node.setBy,
-      jobs: jobs.filter((job) => job.nodes.includes(node.name)).map(({ nodes: _nodes, ...job }) => job),
+      jobs: jobs
+        .filter((job) => job.nodes.includes(node.name))
+        .sort((a, b) => Number(a.id) - Number(b.id))
+        .map(({ nodes: _nodes, ...job }) => job),
     }))
     .sort((a, b) => (a.name < b.name ? -1 : a.name > b.name ? 1 : 0));
 }
