@@ -11,9 +11,11 @@ import {
 } from "../planning/index.ts";
 import { ownedUuid } from "../providers/libvirt/ownership/index.ts";
 import { cacheFolder, stateFolder } from "../tools/paths.ts";
+import { endRun } from "./end-run.ts";
 import { held, known } from "./held.ts";
 import { collectHostFacts } from "./host-facts.ts";
-import { resolveImages } from "./images.ts";
+import { builtImages } from "./image-software.ts";
+import { acceptedBuilds, imageFolder, resolveImages } from "./images.ts";
 import { keptInvoker, readInvoker } from "./invoker.ts";
 import { kvmFact } from "./kvm.ts";
 import { readLabFile } from "./read-lab-file.ts";
@@ -69,7 +71,9 @@ export async function declareLab(args: LabArgs): Promise<LabOutputs> {
     settings.getObject<unknown>("power"),
     settings.getObject<unknown>("restarts"),
   );
-  const { plan, findings } = planLab(config, { invoker, host, images: images.facts }, { power });
+  const builtBefore = await builtImages(name, imageFolder(cache));
+  const facts = { invoker, host, images: images.facts, builtImages: builtBefore };
+  const { plan, findings } = planLab(config, facts, { power });
   const told = printFindings(findings, args.file, loaded.locate);
   if (hasErrors(findings)) throw new Error(told);
   if (plan.hpc === undefined) throw new Error(`${args.file} declares no cluster.`);
@@ -78,8 +82,11 @@ export async function declareLab(args: LabArgs): Promise<LabOutputs> {
     plan: plan.hpc,
     owner: identity.owner,
     secret: identity.secret,
-    keyGenerations: readKeyGenerations(new pulumi.Config("hyperlab").getObject<unknown>("keys")),
-    imageBuilds: images.builds,
+    keyGenerations: readKeyGenerations(settings.getObject<unknown>("keys")),
+    imageBuilds: acceptedBuilds(images, async (built) => {
+      const again = planLab(config, { ...facts, images: built }, { power }).findings;
+      if (hasErrors(again)) await endRun(printFindings(again, args.file, loaded.locate));
+    }),
   });
 }
 

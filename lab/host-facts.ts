@@ -21,6 +21,7 @@ import { at, attribute, child, childrenOf, parseXml, textAt } from "../providers
 import { readRoutes } from "../tools/preflight/routes.ts";
 import { hostCpusOf, pinnedCpusOf } from "./host-cpus.ts";
 import { guestShutdownFact } from "./host-shutdown.ts";
+import { rootImageOf } from "./root-images.ts";
 
 /** Which host is asked, and what is ours on it. */
 export interface HostQuery {
@@ -79,7 +80,10 @@ async function read(client: LibvirtClient, query: HostQuery): Promise<HostFacts>
       value: [...nodes, ...interfacesOf(query.uri, networks), ...(await routesOf(query.uri, networks))],
     },
     interfaces: interfaceNames(query, networks),
-    domains: { known: true, value: domains.map((domain) => hostDomain(domain, query.owner)) },
+    domains: {
+      known: true,
+      value: await Promise.all(domains.map((domain) => hostDomain(client, domain, query))),
+    },
     networkFilters: { known: true, value: filters },
     pools: { known: true, value: pools.map((pool) => hostPool(pool, query.poolUuid)) },
   };
@@ -106,11 +110,17 @@ function vendorOf(capabilities: string): "intel" | "amd" | "other" {
 const markedBy = (xml: string, owner: string): boolean =>
   findMark(child(parseXml(xml), "metadata"))?.owner === owner;
 
-function hostDomain(domain: DomainSnapshot, owner: string): HostDomain {
+async function hostDomain(
+  client: LibvirtClient,
+  domain: DomainSnapshot,
+  query: HostQuery,
+): Promise<HostDomain> {
   const definition = parseXml(domain.xml);
+  const owned = markedBy(domain.xml, query.owner);
+  const rootImage = owned ? await rootImageOf(client, domain, query.pool) : undefined;
   return {
     name: domain.ref.name,
-    owned: markedBy(domain.xml, owner),
+    owned,
     running: domain.liveXml !== undefined,
     memoryMiB: Math.ceil(Number(textAt(definition, "memory") ?? "0") / 1024),
     vcpus: Number(textAt(definition, "vcpu") ?? "0"),
@@ -120,6 +130,7 @@ function hostDomain(domain: DomainSnapshot, owner: string): HostDomain {
     }),
     pinnedCpus: pinnedCpusOf(definition),
     ...(holdOf(definition) === undefined ? {} : { held: true }),
+    ...(rootImage === undefined ? {} : { rootImage }),
   };
 }
 

@@ -3,22 +3,48 @@ import { join } from "node:path";
 import type { ImageBuild } from "../components/hpc-cluster/index.ts";
 import { cloudGuestId, guestDiskPath } from "../images/cloud-guest.ts";
 import { guestDigest } from "../images/guest.ts";
+import { storedImage } from "../images/manifest.ts";
 import {
   canonicalRecipe,
   imagePath,
+  manifestPath,
   parseRecipe,
   type Recipe,
   recipeId,
   slurmRecipe,
 } from "../images/recipe.ts";
-import type { ImageFact, ImageRequest } from "../planning/facts.ts";
+import type { ImageFact, ImageRequest, ImageSoftware, Known } from "../planning/facts.ts";
 import { held } from "./held.ts";
 import { fileFact } from "./image-file.ts";
+import { softwareOf } from "./image-software.ts";
 
 /** What planner and component need to know of the images that a lab asks for. */
 export interface ResolvedImages {
   readonly facts: Record<string, ImageFact>;
   readonly builds: Record<string, ImageBuild>;
+}
+
+/** Where images are built and kept, below the cache. */
+export const imageFolder = (cache: string): string => join(cache, "images");
+
+/**
+ * The builds with a look at what they made: its packages are compared with those that the machines have.
+ *
+ * @param check Ends the run where no machine may take what was built; gets the facts as they are then.
+ */
+export function acceptedBuilds(
+  { builds, facts }: ResolvedImages,
+  check: (facts: Record<string, ImageFact>) => Promise<void>,
+): Record<string, ImageBuild> {
+  const looked = Object.entries(builds).map(([key, build]): [string, ImageBuild] => {
+    const fact = facts[key];
+    if (fact?.software === undefined || fact.software.known || !("id" in fact.identity)) return [key, build];
+    const manifest = fact.path.replace(/\.qcow2$/, ".json");
+    const accept = async () =>
+      check({ ...facts, [key]: { ...fact, software: await builtSoftware(manifest) } });
+    return [key, { ...build, accept }];
+  });
+  return Object.fromEntries(looked);
 }
 
 /** Resolves every image of the lab without building, fetching or uploading anything. */
@@ -29,7 +55,7 @@ export async function resolveImages(
 ): Promise<ResolvedImages> {
   const facts: Record<string, ImageFact> = {};
   const builds: Record<string, ImageBuild> = {};
-  const folder = join(cache, "images");
+  const folder = imageFolder(cache);
   for (const request of requests) {
     switch (request.kind) {
       case "golden": {
@@ -40,6 +66,7 @@ export async function resolveImages(
           identity: { id },
           format: { known: true, value: "qcow2" },
           virtualSizeMiB: { known: true, value: recipe.sizeMiB },
+          software: await builtSoftware(manifestPath(folder, recipe)),
         };
         builds[request.key] = {
           arguments: ["build", "--recipe-json", "-"],
@@ -49,10 +76,16 @@ export async function resolveImages(
         break;
       }
       case "file":
-        facts[request.key] = await fileFact(request.path, request.sha256, cache);
+        facts[request.key] = {
+          ...(await fileFact(request.path, request.sha256, cache)),
+          software: ownImage,
+        };
         break;
       case "url": {
-        facts[request.key] = await downloadFact(folder, request.sha256, cache);
+        facts[request.key] = {
+          ...(await downloadFact(folder, request.sha256, cache)),
+          software: ownImage,
+        };
         builds[request.key] = {
           arguments: ["fetch", "--url", request.url, "--sha256", request.sha256],
           identity: request.sha256,
@@ -73,6 +106,19 @@ export async function resolveImages(
     }
   }
   return { facts, builds };
+}
+
+/** Its packages come at first boot, from the mirror that the image names. */
+const ownImage = {
+  known: false,
+  why: "a cloud image of your own gets its packages when a machine first boots",
+} as const;
+
+/** What the image of a manifest has; an image without one is not built yet. */
+export async function builtSoftware(manifest: string): Promise<Known<ImageSoftware>> {
+  const stored = await storedImage(manifest);
+  if (stored !== undefined) return { known: true, value: softwareOf(stored.packages) };
+  return { known: false, why: "the new image is not built yet; up looks at it before a machine takes it" };
 }
 
 /** What is known of an image by URL; its file is verified when it comes. */

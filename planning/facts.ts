@@ -10,6 +10,16 @@ export interface LabFacts {
   host: HostFacts;
   /** By `ImageRequest.key`. A missing entry: the image could not be resolved (see `why` there). */
   images: Record<string, ImageFact>;
+  /** What is in images that hyperlab built on this machine, by the name of their volume. Default: nothing is known. */
+  builtImages?: Record<string, ImageSoftware>;
+}
+
+/** Versions of an image's packages that decide which machine may take it; absent: the image lacks the package. */
+export interface ImageSoftware {
+  /** Debian version of slurmctld, slurmd and slurmdbd, which come from one source. */
+  slurm?: string;
+  /** Debian version of MariaDB's server. */
+  mariadb?: string;
 }
 
 /** What is known of an image before it is uploaded. */
@@ -21,6 +31,8 @@ export interface ImageFact {
   /** Found by content, not by suffix. `missing` where there is no such file. */
   format: Known<"qcow2" | "raw" | "other" | "missing">;
   virtualSizeMiB: Known<number>;
+  /** Default: not known. */
+  software?: Known<ImageSoftware>;
 }
 
 /** What is known of the host; each value alone may be unknown. */
@@ -84,6 +96,8 @@ export interface HostDomain {
   pinnedCpus: number[];
   /** Stopped for a time by a hold, which is not to be undone. */
   held?: true;
+  /** Volume of the image that its root disk began with; only of a machine of this stack, and where that is known. */
+  rootImage?: string;
 }
 
 /** An image that the configuration asks for. The edge resolves it to an `ImageFact` with the same key. */

@@ -117,7 +117,7 @@ export function planImages(
     }
     checkImage(config, request, fact, path, findings);
     const golden = isGolden(config, request.key);
-    const volume = `${config.name}-${request.key}-${volumeTag(fact)}.qcow2`;
+    const volume = imageVolume(config.name, request.key, fact.identity);
     return [{ key: request.key, volume, source: { path: fact.path, ...fact.identity }, golden }];
   });
 }
@@ -140,7 +140,7 @@ export function planGuestSoftware(
   }
   checkMirror(config, findings);
   return {
-    volume: `${config.name}-${GUEST}-${volumeTag(fact)}.iso`,
+    volume: `${config.name}-${GUEST}-${volumeTag(fact.identity)}.iso`,
     source: { path: fact.path, ...fact.identity },
   };
 }
@@ -156,8 +156,13 @@ function checkMirror(config: HpcConfig, findings: Findings): void {
   );
 }
 
-function volumeTag(fact: ImageFact): string {
-  return "sha256" in fact.identity ? fact.identity.sha256.slice(0, 12) : digest(fact.identity.id);
+/** Volume of an image in the cluster's pool. The identity in its name lets old and new image stand side by side. */
+export function imageVolume(cluster: string, key: string, identity: ImageFact["identity"]): string {
+  return `${cluster}-${key}-${volumeTag(identity)}.qcow2`;
+}
+
+function volumeTag(identity: ImageFact["identity"]): string {
+  return "sha256" in identity ? identity.sha256.slice(0, 12) : digest(identity.id);
 }
 
 function pathOf(config: HpcConfig, request: MachineImage): string {

@@ -23,6 +23,7 @@ import { SeedPlanner } from "./seeds.ts";
 import { lintPlan } from "./slurm/lint-plan.ts";
 import { planSlurm } from "./slurm/model.ts";
 import { verifyTimeoutSeconds } from "./slurm/timing.ts";
+import { checkSoftware } from "./software/check.ts";
 import { planGroups, planUsers } from "./users.ts";
 
 /** How strictly a lab is planned. */
@@ -126,6 +127,7 @@ function planHpc(
   );
   checkHost(config, plan, network, facts.host, findings);
   checkDrain(config, plan, facts.host, findings);
+  checkSoftware(config, plan, facts, findings);
   lintPlan(plan, findings);
   return plan;
 }

@@ -46,6 +46,12 @@ export interface ImageBuild {
   readonly stdin?: string;
   /** Identity of the result; the builder runs again when it changes. */
   readonly identity: string;
+  /**
+   * Looks at what was built, in an update and before it is uploaded; does not return where no machine may take it.
+   *
+   * @default everything is accepted
+   */
+  readonly accept?: () => Promise<void>;
 }
 
 /** One machine as the cluster reports it. */

@@ -38,11 +38,11 @@ export function createStorage(
   const inPool = pulumi.mergeOptions(opts, { dependsOn: [pool] });
   const fromFile = (key: string, file: Pick<ImagePlan, "volume" | "source">): libvirt.Volume => {
     const build = builds[key];
-    const built = build === undefined ? [] : [buildImage(`${name}-${key}-build`, build, opts)];
+    const built = build === undefined ? undefined : buildImage(`${name}-${key}-build`, build, opts);
     return new libvirt.Volume(
       `${name}-${key}`,
-      { name: file.volume, pool: plan.pool.name, source: file.source },
-      pulumi.mergeOptions(inPool, { dependsOn: built }),
+      { name: file.volume, pool: plan.pool.name, source: accepted(file.source, build, built) },
+      pulumi.mergeOptions(inPool, { dependsOn: built === undefined ? [] : [built] }),
     );
   };
   const images = plan.images.map((image): [string, libvirt.Volume] => [
@@ -61,6 +61,20 @@ export function createStorage(
   const guest =
     plan.guestSoftware === undefined ? {} : { guestSoftware: fromFile("guest", plan.guestSoftware) };
   return { pool, images: new Map(images), ...guest, seeds: new Map(seeds), state };
+}
+
+/** The file, once it was built and accepted. A preview builds nothing and knows the file all the same. */
+function accepted(
+  source: ImagePlan["source"],
+  build: ImageBuild | undefined,
+  built: local.Command | undefined,
+): pulumi.Input<ImagePlan["source"]> {
+  const accept = build?.accept;
+  if (accept === undefined || built === undefined || pulumi.runtime.isDryRun()) return source;
+  return built.stdout.apply(async () => {
+    await accept();
+    return source;
+  });
 }
 
 /** The build is keyed by the image's identity; a file that exists is left as it is. */

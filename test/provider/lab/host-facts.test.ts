@@ -1,6 +1,10 @@
+import { mkdirSync } from "node:fs";
+import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { collectHostFacts } from "../../../lab/host-facts.ts";
 import { createLibvirtClient } from "../../../providers/libvirt/client/index.ts";
+import { domainMarkElement } from "../../../providers/libvirt/resources/domain/mark.ts";
+import { element, renderXml } from "../../../providers/libvirt/xml/index.ts";
 import { type OwnLibvirtd, startOwnLibvirtd } from "../../support/libvirtd.ts";
 
 let daemon: OwnLibvirtd;
@@ -41,6 +45,40 @@ describe("the facts of a host", () => {
       ["free", []],
       ["pinned", [1, 0]],
     ]);
+  });
+
+  it("tell which image the root disk of a machine of this stack began with, also while it is off", async () => {
+    const client = createLibvirtClient(daemon.qemuUri);
+    const folder = join(daemon.directory, "images");
+    mkdirSync(folder);
+    const volume = (name: string, backing = "") =>
+      `<volume><name>${name}</name><capacity unit='MiB'>4</capacity><target><format type='qcow2'/></target>${backing}</volume>`;
+    const mark = { owner: "stack-a", urn: "urn:x", inputHash: "0", generation: "g" };
+    const define = (name: string, metadata: string) =>
+      client.domainDefineXml(
+        `<domain type='qemu'><name>${name}</name>${metadata}<memory unit='MiB'>64</memory><vcpu>1</vcpu><os><type>hvm</type></os><devices><disk type='file' device='disk'><driver name='qemu' type='qcow2'/><source file='${folder}/over.qcow2'/><target dev='vda' bus='virtio'/></disk></devices></domain>`,
+      );
+    try {
+      const pool = await client.storagePoolDefineXml(
+        `<pool type='dir'><name>lab-pool</name><target><path>${folder}</path></target></pool>`,
+      );
+      await client.storagePoolCreate(pool);
+      await client.storageVolCreateXml(pool, volume("lab-base-1.qcow2"));
+      const below = `<backingStore><path>${folder}/lab-base-1.qcow2</path><format type='qcow2'/></backingStore>`;
+      await client.storageVolCreateXml(pool, volume("over.qcow2", below));
+      await define("ours", renderXml(element("metadata", {}, [domainMarkElement(mark, "definition")])));
+      await define("theirs", "");
+    } finally {
+      await client.close();
+    }
+    const { domains } = await collectHostFacts(query(daemon.qemuUri));
+    const seen = domains.known ? domains.value.map(({ name, rootImage }) => [name, rootImage]) : [];
+    expect(seen).toEqual(
+      expect.arrayContaining([
+        ["ours", "lab-base-1.qcow2"],
+        ["theirs", undefined],
+      ]),
+    );
   });
 
   it("say why they are not known where the host cannot be reached", async () => {
