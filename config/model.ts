@@ -46,6 +46,8 @@ export interface ImageConfig {
   packages: string[];
   files: { path: string; content: string; mode: string }[];
   revision: number;
+  /** Moment of Debian's archive, such as 20261101T000000Z; absent: the mirror as it is at the build. */
+  snapshot?: string;
 }
 
 /** Where an image comes from: built from Debian packages, a file on this machine, or a download. */

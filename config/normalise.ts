@@ -72,8 +72,21 @@ function drainConfig(file: HpcFile["drain"], report: Report): DrainConfig {
 }
 
 function imageConfig(file: HpcFile, report: Report): ImageConfig {
-  const { packages, files, revision } = file.image;
-  return { source: imageSource(file, report), packages, files, revision };
+  const { packages, files, revision, snapshot } = file.image;
+  const source = imageSource(file, report);
+  if (snapshot !== undefined && source.kind !== "golden") {
+    report(
+      ["image", "snapshot"],
+      "is for the image that hyperlab builds; name the archive of an image of your own in image.files",
+    );
+  }
+  return present({ source, packages, files, revision, snapshot: momentOf(snapshot) });
+}
+
+/** A date means its first moment; the form is that of snapshot.debian.org. */
+function momentOf(snapshot: string | undefined): string | undefined {
+  const plain = snapshot?.replaceAll("-", "");
+  return plain?.length === 8 ? `${plain}T000000Z` : plain;
 }
 
 function imageSource(file: HpcFile, report: Report): ImageSource {

@@ -1,12 +1,12 @@
 /** Builds a golden image: Debian packages into a tree, the tree into a disk that boots by itself. No mounts, no loop devices. */
 import { createHash } from "node:crypto";
-import { copyFile, mkdir, open, readdir, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
+import { copyFile, mkdir, open, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { writeDisk } from "./disk.ts";
 import { filesDigest, guestFiles, imagesDirectory } from "./guest.ts";
 import { acquireLock } from "./lock.ts";
-import { hostMirror, type Mirror, sourceLines } from "./mirror.ts";
-import { type Progress, run, stderrProgress } from "./process.ts";
+import { checkTools, installTree, searchPath } from "./packages.ts";
+import { type Progress, stderrProgress } from "./process.ts";
 import { canonicalRecipe, imagePath, manifestPath, type Recipe, recipeId, recipeProblems } from "./recipe.ts";
 import { writeTar } from "./tar.ts";
 import { makeWork, removeWork } from "./work.ts";
@@ -35,63 +35,6 @@ export interface BuildOptions {
   readonly signal?: AbortSignal;
   readonly progress?: Progress;
 }
-
-/** Programs of the host and the Debian packages that have them. */
-const tools: Readonly<Record<string, string>> = {
-  mmdebstrap: "mmdebstrap",
-  tar: "tar",
-  mformat: "mtools",
-  mcopy: "mtools",
-  mke2fs: "e2fsprogs",
-  sfdisk: "fdisk",
-  "qemu-img": "qemu-utils",
-};
-
-const keyrings = [
-  "/usr/share/keyrings/debian-archive-keyring.gpg",
-  "/usr/share/keyrings/debian-archive-keyring.pgp",
-];
-
-/** The helper programs live in sbin, which an ordinary user's PATH leaves out. */
-const searchPath = `${process.env.PATH ?? ""}:/usr/local/sbin:/usr/sbin:/sbin:/usr/bin:/bin`;
-
-async function exists(file: string): Promise<boolean> {
-  return stat(file).then(
-    () => true,
-    () => false,
-  );
-}
-
-async function checkTools(): Promise<string> {
-  const missing = new Set<string>();
-  for (const [tool, debianPackage] of Object.entries(tools)) {
-    const places = searchPath.split(":").filter((directory) => directory !== "");
-    const found = await Promise.all(places.map((directory) => exists(path.join(directory, tool))));
-    if (!found.includes(true)) missing.add(debianPackage);
-  }
-  const present = await Promise.all(keyrings.map(exists));
-  const keyring = keyrings[present.indexOf(true)];
-  if (keyring === undefined) missing.add("debian-archive-keyring");
-  if (missing.size > 0 || keyring === undefined) {
-    const names = [...missing].sort().join(" ");
-    throw new Error(
-      `Programs for building images are missing on this machine. Install them: apt-get install ${names}`,
-    );
-  }
-  return keyring;
-}
-
-/** The package mirror that images are built from: the host's own. */
-export async function builderMirror(): Promise<Mirror> {
-  const text = (file: string) => readFile(file, "utf8").catch(() => "");
-  const distribution = /^ID="?([a-z]+)"?$/m.exec(await text("/etc/os-release"))?.[1] ?? "";
-  const parts = await readdir("/etc/apt/sources.list.d").catch(() => [] as string[]);
-  const names = ["/etc/apt/sources.list", ...parts.sort().map((name) => `/etc/apt/sources.list.d/${name}`)];
-  const sources = await Promise.all(names.map(async (name) => ({ name, text: await text(name) })));
-  return hostMirror(distribution, sources);
-}
-
-const shellQuote = (text: string): string => `'${text.replaceAll("'", "'\\''")}'`;
 
 interface Build {
   readonly recipe: Recipe;
@@ -126,44 +69,6 @@ async function stageInputs(build: Build): Promise<void> {
   }
 }
 
-/** Arguments that hide manuals and translations: they are a third of a small system. */
-const leanPackages = [
-  '--aptopt=Apt::Install-Recommends "false"',
-  "--dpkgopt=force-confold",
-  "--dpkgopt=path-exclude=/usr/share/man/*",
-  "--dpkgopt=path-exclude=/usr/share/info/*",
-  "--dpkgopt=path-exclude=/usr/share/locale/*",
-  "--dpkgopt=path-exclude=/usr/share/doc/*",
-  "--dpkgopt=path-include=/usr/share/doc/*/copyright",
-];
-
-async function installTree(build: Build, keyring: string, environment: NodeJS.ProcessEnv): Promise<void> {
-  const { recipe, work, progress } = build;
-  const hook = (name: string) => `sh ${shellQuote(path.join(work, name))} "$1" ${shellQuote(work)}`;
-  const args = [
-    `--mode=${process.geteuid?.() === 0 ? "root" : "unshare"}`,
-    "--variant=minbase",
-    `--architectures=${recipe.architecture}`,
-    `--include=${recipe.packages.join(",")}`,
-    `--keyring=${keyring}`,
-    ...leanPackages,
-    `--essential-hook=${hook("essential.sh")}`,
-    `--customize-hook=${hook("customize.sh")}`,
-    recipe.suite,
-    path.join(work, "tree"),
-    ...sourceLines(await builderMirror(), recipe.suite),
-  ];
-  const onLine = (line: string) => {
-    const text = /^I: (.*)$/.exec(line)?.[1];
-    if (text !== undefined && !text.startsWith("success")) progress.detail(text);
-  };
-  await run("mmdebstrap", args, {
-    environment,
-    onLine,
-    ...(build.signal === undefined ? {} : { signal: build.signal }),
-  });
-}
-
 async function readManifest(file: string): Promise<Manifest | undefined> {
   try {
     return JSON.parse(await readFile(file, "utf8"));
@@ -192,7 +97,7 @@ async function buildInto(build: Build, directory: string): Promise<BuiltImage> {
   progress.step("preparing the guest software");
   await stageInputs(build);
   progress.step(`installing ${recipe.packages.length} packages and what they need (Debian ${recipe.suite})`);
-  await installTree(build, keyring, environment);
+  await installTree(recipe, { work, keyring, environment, progress, signal: build.signal });
   const draft = await writeDisk({ ...build, environment });
   const packages = (await readFile(path.join(work, "packages"), "utf8")).trimEnd().split("\n");
   const built: BuiltImage = {

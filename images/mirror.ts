@@ -21,6 +21,18 @@ export const publicMirror: Mirror = {
   security: "http://deb.debian.org/debian-security",
 };
 
+/** Debian's archive of every past state. */
+export const publicSnapshots = "http://snapshot.debian.org/archive";
+
+/**
+ * The archives as they were at a moment.
+ * @param archive base address with the layout of snapshot.debian.org: `ARCHIVE/debian/20261101T000000Z/`
+ */
+export function snapshotMirror(archive: string, moment: string): Mirror {
+  const base = archive.replace(/\/+$/, "");
+  return { main: `${base}/debian/${moment}`, security: `${base}/debian-security/${moment}` };
+}
+
 interface Entry {
   readonly uri: string;
   readonly suite: string;
@@ -113,11 +125,15 @@ export function hostMirror(distribution: string, sources: readonly AptSource[]):
   return { main, security };
 }
 
-/** Lines of apt sources for a suite. */
-export function sourceLines(mirror: Mirror, suite: string): string[] {
+/**
+ * Lines of apt sources for a suite.
+ * @param past The archive as it was: what it says of its own validity is over by now.
+ */
+export function sourceLines(mirror: Mirror, suite: string, past = false): string[] {
+  const type = past ? "deb [check-valid-until=no]" : "deb";
   return [
-    `deb ${mirror.main} ${suite} main`,
-    `deb ${mirror.main} ${suite}-updates main`,
-    `deb ${mirror.security} ${suite}-security main`,
+    `${type} ${mirror.main} ${suite} main`,
+    `${type} ${mirror.main} ${suite}-updates main`,
+    `${type} ${mirror.security} ${suite}-security main`,
   ];
 }

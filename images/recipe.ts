@@ -34,6 +34,8 @@ export interface RecipeAdditions {
   readonly kernelArguments?: readonly string[];
   /** `cloud` (default): small kernel for virtual machines. `generic`: all drivers, for guests with passed-through devices. */
   readonly kernel?: "cloud" | "generic";
+  /** Moment of Debian's archive that the packages come from, such as 20261101T000000Z. Default: the mirror as it is. */
+  readonly snapshot?: string;
   /** Size of the image's disk in MiB; a machine's own disk is at least as large. Default 4096. */
   readonly sizeMiB?: number;
 }
@@ -52,6 +54,8 @@ export interface Recipe {
   readonly mask: readonly string[];
   readonly kernelArguments: readonly string[];
   readonly sizeMiB: number;
+  /** Moment of Debian's archive; absent: the mirror as it is at the build. */
+  readonly snapshot?: string;
   /** Digest of the guest software (`guestDigest`); the builder refuses to build with another. */
   readonly guest: string;
 }
@@ -76,6 +80,7 @@ export function slurmRecipe(guest: string, additions: RecipeAdditions = {}): Rec
     mask: sorted(maskedUnits),
     kernelArguments: [...kernelArguments, ...(additions.kernelArguments ?? [])],
     sizeMiB: additions.sizeMiB ?? 4096,
+    ...(additions.snapshot === undefined ? {} : { snapshot: additions.snapshot }),
     guest,
   };
 }
@@ -96,6 +101,8 @@ export function canonicalRecipe(recipe: Recipe): string {
     packages: sorted(recipe.packages),
     role: recipe.role,
     sizeMiB: recipe.sizeMiB,
+    // Left out where there is none: images from before there were snapshots keep their identity.
+    ...(recipe.snapshot === undefined ? {} : { snapshot: recipe.snapshot }),
     suite: recipe.suite,
   });
 }
@@ -152,6 +159,8 @@ export function recipeProblems(recipe: Recipe): string[] {
   if (!Number.isInteger(recipe.sizeMiB) || recipe.sizeMiB < 2048 || recipe.sizeMiB > 1048576) {
     problems.push(`sizeMiB: ${recipe.sizeMiB} is not an integer between 2048 and 1048576`);
   }
+  if (recipe.snapshot !== undefined && !/^\d{8}T\d{6}Z$/.test(recipe.snapshot))
+    problems.push(`snapshot: "${recipe.snapshot}" is no moment such as 20261101T000000Z`);
   if (!/^[0-9a-f]{64}$/.test(recipe.guest)) problems.push(`guest: "${recipe.guest}" is not a SHA-256`);
   return problems;
 }
@@ -163,9 +172,10 @@ export function recipeProblems(recipe: Recipe): string[] {
 export function parseRecipe(text: string): Recipe {
   const parsed = recipeSchema.safeParse(parseJson(text));
   if (!parsed.success) throw new Error(`The recipe is not valid:\n${z.prettifyError(parsed.error)}`);
-  const { files, ...rest } = parsed.data;
+  const { files, snapshot, ...rest } = parsed.data;
   return {
     ...rest,
+    ...(snapshot === undefined ? {} : { snapshot }),
     files: files.map((file) => ({
       path: file.path,
       content: file.content,
@@ -193,5 +203,6 @@ const recipeSchema = z.strictObject({
   mask: z.array(z.string()),
   kernelArguments: z.array(z.string()),
   sizeMiB: z.int(),
+  snapshot: z.string().optional(),
   guest: z.string(),
 });

@@ -131,7 +131,10 @@ async function downloadFact(folder: string, sha256: string, cache: string): Prom
 
 /** Name of what is kept for exactly these wishes. */
 function wishes(request: ImageRequest & { kind: "golden" | "guest" }): string {
-  const asked = { packages: request.packages, files: request.files, revision: request.revision };
+  const { files, packages, revision } = request;
+  // Absent where there is none, so that what is kept keeps its name.
+  const snapshot = request.kind === "golden" ? request.snapshot : undefined;
+  const asked = { packages, files, revision, ...(snapshot === undefined ? {} : { snapshot }) };
   return createHash("sha256").update(JSON.stringify(asked)).digest("hex").slice(0, 12);
 }
 
@@ -145,8 +148,16 @@ function heldGuest(name: string, request: ImageRequest & { kind: "guest" }): Pro
  * packages, files or the revision of the image: the name of what is kept is made of exactly these.
  */
 async function heldRecipe(name: string, request: ImageRequest & { kind: "golden" }): Promise<Recipe> {
-  const proposal = slurmRecipe(guestDigest(), {
+  const proposal = canonicalRecipe(proposedRecipe(request));
+  const kept = await held(`${name}-recipe-${wishes(request)}`, proposal, String);
+  return parseRecipe(kept);
+}
+
+/** The recipe that this release has for these wishes. */
+export function proposedRecipe(request: ImageRequest & { kind: "golden" }): Recipe {
+  return slurmRecipe(guestDigest(), {
     packages: request.packages,
+    ...(request.snapshot === undefined ? {} : { snapshot: request.snapshot }),
     files: [
       ...request.files.map((file) => ({
         path: file.path,
@@ -156,6 +167,4 @@ async function heldRecipe(name: string, request: ImageRequest & { kind: "golden"
       { path: "/etc/hyperlab/image-revision", content: `${request.revision}\n` },
     ],
   });
-  const kept = await held(`${name}-recipe-${wishes(request)}`, canonicalRecipe(proposal), String);
-  return parseRecipe(kept);
 }

@@ -109,6 +109,8 @@ export type ImageRequest =
       files: { path: string; content: string; mode: string }[];
       /** Number that the user raises to get a fresh image. */
       revision: number;
+      /** Moment of Debian's archive; absent: the mirror as it is at the build. */
+      snapshot?: string;
     }
   | { key: string; kind: "file"; path: string; sha256?: string }
   | { key: string; kind: "url"; url: string; sha256: string }

@@ -58,7 +58,12 @@ function baseRequest(image: ImageConfig): MachineImage {
   const { source } = image;
   switch (source.kind) {
     case "golden":
-      return { key: BASE, kind: "golden", ...additions(image) };
+      return {
+        key: BASE,
+        kind: "golden",
+        ...additions(image),
+        ...(image.snapshot === undefined ? {} : { snapshot: image.snapshot }),
+      };
     case "file":
       return {
         key: BASE,

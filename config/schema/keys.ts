@@ -65,3 +65,9 @@ export const interfaceName = () =>
   text(/^[A-Za-z0-9_][A-Za-z0-9_.-]{0,14}$/, "a name of at most 15 characters, such as hlab-dev0");
 /** A whole number within limits, both included. */
 export const whole = (min: number, max: number) => z.int().min(min).max(max);
+/** A moment of Debian's archive. */
+export const snapshot = () =>
+  text(
+    /^\d{4}(-?)(0[1-9]|1[0-2])\1(0[1-9]|[12]\d|3[01])(T([01]\d|2[0-3])[0-5]\d[0-5]\dZ)?$/,
+    "a date such as 2026-11-01, or a moment such as 20261101T000000Z",
+  );

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { absolutePath, key, sha256, text, whole } from "./keys.ts";
+import { absolutePath, key, sha256, snapshot, text, whole } from "./keys.ts";
 
 /** An OpenSSH public key as a line of `authorized_keys`, without options. */
 export const PUBLIC_KEY =
@@ -76,6 +76,12 @@ export const imageSchema = z.strictObject({
   revision: key(whole(1, 1_000_000).default(1), {
     text: "Raise it to get a fresh image with the newest packages.",
     effect: "rebuild",
+  }),
+  snapshot: key(snapshot().optional(), {
+    text: "Moment of Debian's archive that the image is built from. The packages come from snapshot.debian.org, or from the mirror in HYPERLAB_SNAPSHOT_MIRROR.",
+    defaultText: "the mirror as it is when the image is built",
+    effect: "rebuild",
+    example: "20261101T000000Z",
   }),
   path: key(absolutePath().optional(), {
     text: "A cloud image of your own: a file on the machine that runs hyperlab. What it lacks is installed at first boot.",

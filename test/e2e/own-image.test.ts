@@ -1,8 +1,8 @@
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { loadLabFile } from "../../config/index.ts";
-import { builderMirror } from "../../images/build.ts";
 import { buildGuestDisk, cloudGuestId } from "../../images/cloud-guest.ts";
+import { builderMirror } from "../../images/packages.ts";
 import { fileFact } from "../../lab/image-file.ts";
 import { renderSeed } from "../../planning/cloud-init/index.ts";
 import {

@@ -1,9 +1,9 @@
 import { createHash } from "node:crypto";
 import { chmodSync, copyFileSync, existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { builderMirror } from "../../../images/build.ts";
 import { writeDisk } from "../../../images/disk.ts";
 import { sourceLines } from "../../../images/mirror.ts";
+import { builderMirror } from "../../../images/packages.ts";
 import { stderrProgress } from "../../../images/process.ts";
 import { must } from "./program.ts";
 

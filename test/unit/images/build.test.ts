@@ -14,6 +14,7 @@ import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { guestDigest } from "../../../images/guest.ts";
 import { acquireLock } from "../../../images/lock.ts";
+import { storedImages } from "../../../images/manifest.ts";
 import { canonicalRecipe, imagePath, recipeId, slurmRecipe } from "../../../images/recipe.ts";
 import { waitFor } from "../../support/wait.ts";
 
@@ -48,10 +49,18 @@ interface Ended {
   readonly stderr: string;
 }
 
-function start(text: string): { ended: Promise<Ended>; stop: (signal: NodeJS.Signals) => void } {
+function start(
+  text: string,
+  env: NodeJS.ProcessEnv = {},
+): { ended: Promise<Ended>; stop: (signal: NodeJS.Signals) => void } {
   const main = join(import.meta.dirname, "..", "..", "..", "images", "main.ts");
   const child = spawn(process.execPath, [main, "build", "--recipe-json", "-", "--output", output()], {
-    env: { ...process.env, PATH: `${join(folder, "bin")}:${process.env.PATH}`, NODE_NO_WARNINGS: "1" },
+    env: {
+      ...process.env,
+      ...env,
+      PATH: `${join(folder, "bin")}:${process.env.PATH}`,
+      NODE_NO_WARNINGS: "1",
+    },
   });
   const ended = new Promise<Ended>((resolve, reject) => {
     let [stdout, stderr] = ["", ""];
@@ -67,7 +76,7 @@ function start(text: string): { ended: Promise<Ended>; stop: (signal: NodeJS.Sig
   child.stdin.end(text);
   return { ended, stop: (signal) => child.kill(signal) };
 }
-const build = (text = canonicalRecipe(recipe)) => start(text).ended;
+const build = (text = canonicalRecipe(recipe), env?: NodeJS.ProcessEnv) => start(text, env).ended;
 const runs = () =>
   existsSync(join(folder, "runs")) ? readFileSync(join(folder, "runs"), "utf8").split("\n").length - 1 : 0;
 
@@ -96,6 +105,35 @@ describe("a build", () => {
     expect(second.stdout).toBe(first.stdout);
     expect(second.stderr).toBe("");
     expect(runs()).toBe(1);
+  });
+
+  it("of a moment takes its packages from the archive of that moment, whose validity is over", async () => {
+    installer(`printf '%s\\n' "$@" > ${folder}/arguments\n${installed}`);
+    const past = { ...recipe, snapshot: "20261101T000000Z" };
+    const built = await build(canonicalRecipe(past), {
+      HYPERLAB_SNAPSHOT_MIRROR: "http://archive.site/past/",
+    });
+    expect(built.code, built.stderr).toBe(0);
+    expect(readFileSync(join(folder, "arguments"), "utf8").trimEnd().split("\n").slice(-3)).toEqual([
+      "deb [check-valid-until=no] http://archive.site/past/debian/20261101T000000Z trixie main",
+      "deb [check-valid-until=no] http://archive.site/past/debian/20261101T000000Z trixie-updates main",
+      "deb [check-valid-until=no] http://archive.site/past/debian-security/20261101T000000Z trixie-security main",
+    ]);
+    const [image] = await storedImages(output());
+    expect(image).toMatchObject({ id: recipeId(past), snapshot: "20261101T000000Z" });
+    expect(image?.packages.get("slurmd")).toBe("24.11.5-4");
+    expect(recipeId(past)).not.toBe(recipeId(recipe));
+  });
+
+  it("of a moment that cannot be had says so, and what else can be done", async () => {
+    installer("echo 'E: Failed to fetch http://x/InRelease  Could not resolve host' >&2; exit 25");
+    const broken = await build(canonicalRecipe({ ...recipe, snapshot: "20261101T000000Z" }));
+    expect(broken.code).toBe(1);
+    expect(broken.stderr).toContain("archive of 20261101T000000Z (image.snapshot) could not be had");
+    expect(broken.stderr).toContain("HYPERLAB_SNAPSHOT_MIRROR");
+    expect(broken.stderr).toContain("Could not resolve host");
+    const present = await build();
+    expect(present.stderr).not.toContain("HYPERLAB_SNAPSHOT_MIRROR");
   });
 
   it("is made anew when the image was damaged", async () => {

@@ -63,6 +63,7 @@ const CASES: Record<string, Case> = {
     with: { "clusters.hpc.image.files": [{ path: "/etc/a", content: "a" }] },
   },
   "clusters.hpc.image.revision": { to: 2 },
+  "clusters.hpc.image.snapshot": { to: "2026-11-01" },
   "clusters.hpc.image.path": { to: "/srv/other.qcow2", with: { "clusters.hpc.image": CLOUD_IMAGE } },
   "clusters.hpc.image.url": {
     to: "https://example.org/x.qcow2",
