@@ -16,6 +16,7 @@ Environment:
   PULUMI_BACKEND_URL             another backend than the files in the state folder
   PULUMI_CONFIG_PASSPHRASE, PULUMI_CONFIG_PASSPHRASE_FILE
                                  another passphrase than the generated one
+  HYPERLAB_SNAPSHOT_MIRROR       archive for image.snapshot instead of http://snapshot.debian.org/archive
   NO_COLOR                       no colours`;
 
 /** How a program is called: `npm run` needs two hyphens before what follows the command, `hyperlab` does not. */

@@ -3,6 +3,7 @@ import { addDrainCommands } from "./commands/drain.ts";
 import { addHostCommands } from "./commands/host.ts";
 import { addPowerCommands } from "./commands/power.ts";
 import { addRotateCommands } from "./commands/rotate.ts";
+import { addImageCommands } from "./commands/image.ts";
 import { addStackCommands } from "./commands/stack.ts";
 
 /** The command `hyperlab`. Returns the exit code. */
@@ -13,5 +14,6 @@ export function hyperlab(args: readonly string[]): Promise<number> {
   addRotateCommands(cli);
   addDrainCommands(cli);
   addPowerCommands(cli);
+  addImageCommands(cli);
   return cli.run(args);
 }

@@ -2,8 +2,8 @@ import { createHash } from "node:crypto";
 import { join } from "node:path";
 import type { ImageBuild } from "../components/hpc-cluster/index.ts";
 import { cloudGuestId, guestDiskPath } from "../images/cloud-guest.ts";
-import { guestDigest } from "../images/guest.ts";
 import { storedImage } from "../images/manifest.ts";
+import { proposedRecipe } from "../images/proposal.ts";
 import {
   canonicalRecipe,
   imagePath,
@@ -11,7 +11,6 @@ import {
   parseRecipe,
   type Recipe,
   recipeId,
-  slurmRecipe,
 } from "../images/recipe.ts";
 import type { ImageFact, ImageRequest, ImageSoftware, Known } from "../planning/facts.ts";
 import { held } from "./held.ts";
@@ -151,20 +150,4 @@ async function heldRecipe(name: string, request: ImageRequest & { kind: "golden"
   const proposal = canonicalRecipe(proposedRecipe(request));
   const kept = await held(`${name}-recipe-${wishes(request)}`, proposal, String);
   return parseRecipe(kept);
-}
-
-/** The recipe that this release has for these wishes. */
-export function proposedRecipe(request: ImageRequest & { kind: "golden" }): Recipe {
-  return slurmRecipe(guestDigest(), {
-    packages: request.packages,
-    ...(request.snapshot === undefined ? {} : { snapshot: request.snapshot }),
-    files: [
-      ...request.files.map((file) => ({
-        path: file.path,
-        content: file.content,
-        mode: Number.parseInt(file.mode, 8),
-      })),
-      { path: "/etc/hyperlab/image-revision", content: `${request.revision}\n` },
-    ],
-  });
 }
