@@ -112,6 +112,12 @@ export async function installTree(recipe: Recipe, options: InstallOptions): Prom
 }
 
 /**
+ * A simulation begins with nothing and takes the first of two alternatives, where an installation has the second one
+ * from the essential packages: sysvinit-utils stands in for lsb-base.
+ */
+const neverPulledIn: ReadonlySet<string> = new Set(["lsb-base"]);
+
+/**
  * The packages that an image of a recipe would have, were it built now. Nothing is installed.
  * @param directory folder of the finished images
  */
@@ -128,7 +134,9 @@ export async function resolvePackages(
     const lines: string[] = [];
     const simulation = ["--simulate", "--verbose"];
     await bootstrap(recipe, { work, keyring, environment, signal }, simulation, (line) => lines.push(line));
-    return parseSimulation(lines);
+    return parseSimulation(lines).filter(
+      ({ name }) => !neverPulledIn.has(name) || recipe.packages.includes(name),
+    );
   } finally {
     await removeWork(work);
   }

@@ -1,9 +1,9 @@
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { type ClusterUnderTest, changes } from "../support/cluster.ts";
-import type { ClusterShape } from "../support/cluster-file.ts";
+import { type ClusterShape, USER } from "../support/cluster-file.ts";
 import { hypervisor } from "../support/hypervisor.ts";
-import { must } from "../support/program.ts";
+import { eventually, must } from "../support/program.ts";
 
 /** New images, good and bad. */
 export function images(cluster: ClusterUnderTest): void {
@@ -15,14 +15,41 @@ export function images(cluster: ClusterUnderTest): void {
     it("is rolled out with at most one node down at a time, and keeps who the machines are", async () => {
       const selves = await selvesOf(machines);
       const jobsBefore = await lab.ssh("sacct -X -n -P -o JobID | sort -n | tail -n 1");
+      const [oldImage] = await imagesOf(lab.name);
       await lab.ssh("echo kept > kept.txt");
+      // It ends when told, so that it runs on its node however long the controller takes.
+      await slurm.shell("rm -f finish");
+      const job = await slurm.submit(
+        `-N1 -w ${second} --wrap 'until [ -e "$HOME/finish" ]; do sleep 2; done'`,
+      );
+      await slurm.running(job);
+      const script = await scriptOn(second);
       const shape: ClusterShape = {
         ...base,
         imageFiles: [{ path: "/etc/motd", content: "Second image\n", mode: "0644" }],
       };
       const rebuilt = { [controller]: "rebuild", [first]: "rebuild", [second]: "rebuild" } as const;
       const watch = new DownWatch(nodes);
-      await watch.during(() => cluster.change(shape, rebuilt));
+      const goesOn = async () => {
+        await eventually(
+          "the controller serves from its second image",
+          900,
+          // By the guest agent: an ssh that began before the controller went would hang.
+          async () => {
+            if (!(await hypervisor.answers(controller))) return "";
+            const asked = hypervisor.shell(controller, `cat /etc/motd; squeue -h -j ${job} -o %T`);
+            return asked.catch(() => "");
+          },
+          (seen) => seen === "Second image\nRUNNING",
+        );
+        expect(await scriptOn(second)).toBe(script);
+        await slurm.shell("touch finish");
+      };
+      await watch.during(() => cluster.change(shape, rebuilt, goesOn));
+      await slurm.ended(job, "COMPLETED");
+      const images = await imagesOf(lab.name);
+      expect(images).toHaveLength(1);
+      expect(images).not.toContain(oldImage);
       expect(watch.most).toBe(1);
       expect([...watch.seenDown].sort()).toEqual(nodes);
       for (const machine of machines) {
@@ -53,6 +80,20 @@ export function images(cluster: ClusterUnderTest): void {
       await slurm.ended(await slurm.submit(`-N1 -w ${first} --wrap hostname`), "COMPLETED");
     });
   });
+}
+
+/** Images in the cluster's pool that hyperlab built. */
+async function imagesOf(cluster: string): Promise<string[]> {
+  const volumes = await hypervisor.volumes(`${cluster}-pool`);
+  return volumes.filter((name) => /-base-[0-9a-f]{12}\.qcow2$/.test(name));
+}
+
+/** Process id and start time of the ordinary user's job on a node. Needs no controller. */
+function scriptOn(node: string): Promise<string> {
+  return hypervisor.shell(
+    node,
+    `pid=$(pgrep -u ${USER} -f slurm_script | head -n 1); echo $pid $(cut -d' ' -f22 /proc/$pid/stat)`,
+  );
 }
 
 /** What the network knows of machines, as they say it themselves: it survives a rebuild. */

@@ -40,6 +40,15 @@ export const hypervisor = {
     return names.filter((name) => name.startsWith(`${cluster}-`)).sort();
   },
 
+  /** Names of the volumes of a pool, in order. */
+  async volumes(pool: string): Promise<string[]> {
+    const rows = (await virsh("vol-list", "--pool", pool)).split("\n");
+    return rows
+      .map((row) => row.trim().split(/\s+/)[0] ?? "")
+      .filter((name) => name !== "")
+      .sort();
+  },
+
   /** Undefined for a machine that is off. */
   async identity(domain: string): Promise<MachineIdentity | undefined> {
     if ((await this.state(domain)) !== "running") return undefined;
