@@ -4,6 +4,7 @@ import { type HpcConfig, loadLabFile, printProblems } from "../../config/index.t
 import { storedImages } from "../../images/manifest.ts";
 import { resolvePackages } from "../../images/packages.ts";
 import { proposedRecipe } from "../../images/proposal.ts";
+import { recipeId } from "../../images/recipe.ts";
 import type { ResolvedPackage } from "../../images/simulation.ts";
 import { softwareOf } from "../../lab/image-software.ts";
 import { imageRequests } from "../../planning/index.ts";
@@ -63,7 +64,8 @@ export async function imageUpdate(
   const file = readClusterFile(context);
   mustBeBuilt(file.config);
   const now = edges.now?.() ?? new Date();
-  const edited = editedFile(file, chooseImage(file.config.image, options, now));
+  const isBuilt = await builtRevisions(context, file.config);
+  const edited = editedFile(file, chooseImage(file.config.image, options, now, isBuilt));
   const update = await lookAhead(context, edited, report, edges.resolve ?? resolvePackages);
   show(update, options.json, report);
   if (update.objections.some(({ severity }) => severity === "error")) return 1;
@@ -125,18 +127,30 @@ function editedFile(file: ClusterFile, choice: ImageChoice): EditedFile {
   return { text, config: loaded(text, file.name), choice };
 }
 
+type GoldenRequest = Parameters<typeof proposedRecipe>[0];
+
+function goldenRequest(config: HpcConfig): GoldenRequest {
+  const request = imageRequests({ name: "", description: "", hpc: config }).find(({ key }) => key === "base");
+  if (request?.kind === "golden") return request;
+  throw new Error(
+    "Every machine has an image of its own (base_image_path); the cluster's image is not used.",
+  );
+}
+
+/** Another stack with the same wishes may have built a revision before. */
+async function builtRevisions(context: Context, config: HpcConfig): Promise<(revision: number) => boolean> {
+  const request = goldenRequest(config);
+  const built = new Set((await storedImages(imageFolder(context))).map(({ id }) => id));
+  return (revision) => built.has(recipeId(proposedRecipe({ ...request, revision })));
+}
+
 async function lookAhead(
   context: Context,
   { choice, config }: EditedFile,
   report: Reporter,
   resolve: typeof resolvePackages,
 ): Promise<ImageUpdate> {
-  const request = imageRequests({ name: "", description: "", hpc: config }).find(({ key }) => key === "base");
-  if (request?.kind !== "golden") {
-    throw new Error(
-      "Every machine has an image of its own (base_image_path); the cluster's image is not used.",
-    );
-  }
+  const request = goldenRequest(config);
   const used = (await imagesInUse(context.layout)).filter(
     ({ resource, stack }) => stack === context.layout.stack && resource === `${config.name}-base`,
   );

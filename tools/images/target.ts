@@ -13,10 +13,21 @@ export interface UpdateWish {
 /**
  * What the cluster file is to say. A moment that it has moves; a file without one takes the mirror as it is, under a new
  * revision.
+ *
+ * @param isBuilt Whether the image of a revision is there already, with the packages of an earlier day.
  */
-export function chooseImage(image: ImageConfig, wish: UpdateWish, now: Date): ImageChoice {
+export function chooseImage(
+  image: ImageConfig,
+  wish: UpdateWish,
+  now: Date,
+  isBuilt: (revision: number) => boolean,
+): ImageChoice {
   if (wish.snapshot !== undefined) return { snapshot: wish.snapshot };
-  if (image.snapshot === undefined) return { revision: image.revision + 1 };
+  if (image.snapshot === undefined) {
+    let revision = image.revision + 1;
+    while (isBuilt(revision)) revision += 1;
+    return { revision };
+  }
   const moment = now.toISOString().replace(/[-:]|\.\d+/g, "");
   return { snapshot: moment };
 }

@@ -50,9 +50,15 @@ describe("the choice of an image", () => {
   const now = new Date("2026-11-26T09:30:15.123Z");
 
   it("moves the moment where there is one, and raises the revision where there is none", () => {
-    expect(chooseImage(image("{ revision: 3 }"), {}, now)).toEqual({ revision: 4 });
-    expect(chooseImage(image("{ snapshot: 2026-01-01 }"), {}, now)).toEqual({ snapshot: "20261126T093015Z" });
-    expect(chooseImage(image("{ revision: 3 }"), { snapshot: "2026-11-01" }, now)).toEqual({
+    const none = () => false;
+    expect(chooseImage(image("{ revision: 3 }"), {}, now, none)).toEqual({ revision: 4 });
+    // An image that was built before has the packages of that day.
+    const two = (revision: number) => revision < 6;
+    expect(chooseImage(image("{ revision: 3 }"), {}, now, two)).toEqual({ revision: 6 });
+    expect(chooseImage(image("{ snapshot: 2026-01-01 }"), {}, now, none)).toEqual({
+      snapshot: "20261126T093015Z",
+    });
+    expect(chooseImage(image("{ revision: 3 }"), { snapshot: "2026-11-01" }, now, none)).toEqual({
       snapshot: "2026-11-01",
     });
   });
