@@ -1,9 +1,9 @@
 import { Cli } from "./cli.ts";
 import { addDrainCommands } from "./commands/drain.ts";
 import { addHostCommands } from "./commands/host.ts";
+import { addImageCommands } from "./commands/image.ts";
 import { addPowerCommands } from "./commands/power.ts";
 import { addRotateCommands } from "./commands/rotate.ts";
-import { addImageCommands } from "./commands/image.ts";
 import { addStackCommands } from "./commands/stack.ts";
 
 /** The command `hyperlab`. Returns the exit code. */

@@ -63,8 +63,8 @@ export class HpcCluster extends pulumi.ComponentResource {
       createMachine(node, storage, pulumi.mergeOptions(attached, { dependsOn: after }));
 
     const computeNodes = (after: pulumi.Resource[]) => plan.computeNodes.map((node) => machine(node, after));
-    // A cluster that is declared off: its compute nodes are emptied and stopped before their controller.
-    const off = plan.controller.domain.running ? undefined : computeNodes([]);
+    // A cluster that is off, declared so or held: its compute nodes are emptied and stopped before their controller.
+    const off = isOn(plan.controller) ? undefined : computeNodes([]);
     const controller = machine(plan.controller, [storage.state, ...(off ?? [])]);
     const verified = this.configure(
       name,
@@ -97,7 +97,7 @@ export class HpcCluster extends pulumi.ComponentResource {
   ): remote.Command {
     const connection = controllerConnection(plan, keys);
     // A controller that is off cannot be told anything; what changed meanwhile it is told when it is on again.
-    const silent = plan.controller.domain.running ? {} : { ignoreChanges: ["*"] };
+    const silent = isOn(plan.controller) ? {} : { ignoreChanges: ["*"] };
     const opts = (dependsOn: pulumi.Resource[]) => ({ parent: this, dependsOn, ...silent });
     const secrets = installSecrets(
       name,
@@ -117,7 +117,7 @@ function nodeOutputs(plan: HpcClusterPlan, verification: Verification): NodeOutp
   const states = new Map(verification.nodes.map((node) => [node.name, node]));
   return [plan.controller, ...plan.computeNodes].map((node) => {
     // What was proved of a machine before it was switched off says nothing about it now.
-    if (!node.domain.running) {
+    if (!isOn(node)) {
       return { name: node.name, role: node.role, address: node.address, state: "off" };
     }
     const seen = states.get(node.name);
@@ -135,4 +135,9 @@ function knownHosts(plan: HpcClusterPlan, identitySecret: string): string {
   return [plan.controller, ...plan.computeNodes]
     .map((node) => `${node.name},${node.address} ${hostPublicKey(identitySecret, node.name)}\n`)
     .join("");
+}
+
+/** Whether a machine is there to be talked to: one that is declared off is not, nor one that somebody stopped for a time. */
+function isOn({ domain, held }: NodePlan): boolean {
+  return domain.running && held !== true;
 }

@@ -182,7 +182,10 @@ describe("slurmctld of Debian 13", () => {
     });
 
     it("is made again after that by the controller", () => {
-      const [before, after] = [drift(...changes), bootSlurm(files, plan.slurm.controller, false, { commands: changes })];
+      const [before, after] = [
+        drift(...changes),
+        bootSlurm(files, plan.slurm.controller, false, { commands: changes }),
+      ];
       const again = updatesThatKeep(files["slurm.conf"], after.shown);
       expect(drift(...changes, "scontrol reconfigure", ...again)).toEqual(before);
     });

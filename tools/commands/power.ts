@@ -1,11 +1,12 @@
 import { hostname, userInfo } from "node:os";
 import type { HpcConfig } from "../../config/index.ts";
 import type { PowerDeclarations } from "../../planning/index.ts";
+import type { Hold } from "../../providers/libvirt/ownership/index.ts";
 import {
-  type Hold,
   holdText,
   placeHold,
   readHold,
+  releaseCommand,
   releaseHold,
   restoreHold,
 } from "../../providers/libvirt/resources/domain/index.ts";
@@ -113,7 +114,8 @@ async function restartable(
   const held = await onMachines(machines, context.report, "Looking for holds", readHold);
   const why = (name: string): string | undefined => {
     const hold = held.get(name);
-    if (hold !== undefined) return `${name} is ${holdText(hold)}; release it with: hyperlab start ${name}`;
+    if (hold !== undefined)
+      return `${name} is ${holdText(hold)}; release it with: ${releaseCommand(hold, name)}`;
     return declaredOn(config, now, name)
       ? undefined
       : `${name} is declared off; start it with: hyperlab start ${name}`;
@@ -187,6 +189,8 @@ export async function applyHold(
     }
   }
   const hold: Hold = {
+    power: "off",
+    kind: "manual",
     since: `${new Date().toISOString().slice(0, 19)}Z`,
     by: `${userInfo().username}@${hostname()}`,
     reason: oneLine(options.reason),

@@ -127,7 +127,13 @@ describe("a machine that is held off", () => {
       state: decodeState(machine.state),
       inputs: { stop: { timeoutSeconds: 1, onTimeout: "powerOff" as const } },
     };
-    const hold = { since: "2026-01-31T09:00:00Z", by: "ada@desk", reason: "<fan> & more" };
+    const hold = {
+      power: "off",
+      kind: "manual",
+      since: "2026-01-31T09:00:00Z",
+      by: "ada@desk",
+      reason: "<fan> & more",
+    } as const;
     await placeHold(stack.run("node"), held, hold);
     expect(await state()).toBe("shutoff");
     await daemon.kill();

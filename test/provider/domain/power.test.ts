@@ -1,8 +1,8 @@
 /** Restarts that are asked for, and machines that somebody stops for a time. */
 import { describe, expect, it } from "vitest";
+import type { Hold } from "../../../providers/libvirt/ownership/index.ts";
 import {
   type HeldMachine,
-  type Hold,
   placeHold,
   readHold,
   releaseHold,
@@ -15,7 +15,13 @@ import { failing, node, TestDriver } from "./test-driver.ts";
 
 const host = new TestDriver();
 const declared = node({ autostart: true });
-const hold: Hold = { since: "2026-01-31T09:00:00Z", by: "ada@desk", reason: 'fan <3> of "rack" & more' };
+const hold: Hold = {
+  power: "off",
+  kind: "manual",
+  since: "2026-01-31T09:00:00Z",
+  by: "ada@desk",
+  reason: 'fan <3> of "rack" & more',
+};
 const text =
   'held off since 2026-01-31T09:00:00Z by ada@desk: fan <3> of "rack" & more; release with: hyperlab start node';
 

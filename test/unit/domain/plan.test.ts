@@ -157,7 +157,13 @@ describe("planDomain", () => {
   });
 
   it("leaves the power of a held machine alone: it is never started, and stopped only to come back", () => {
-    const hold = { since: "2026-01-31T09:00:00Z", by: "ada@desk", reason: "fan" };
+    const hold = {
+      power: "off",
+      kind: "manual",
+      since: "2026-01-31T09:00:00Z",
+      by: "ada@desk",
+      reason: "fan",
+    } as const;
     const states = fc.constantFrom("running", "off", "crashed", "paused", "ioerror" as const);
     const pendings = fc.constantFrom(undefined, "boot" as const, "ready" as const);
     fc.assert(

@@ -1,7 +1,7 @@
 export type { GuestAgent, ProgramResult } from "./agent/agent.ts";
 export type { Clock } from "./clock.ts";
 export { domainHandler } from "./handler.ts";
-export { type Hold, holdOf, holdText } from "./hold.ts";
+export { holdOf, holdText, releaseCommand } from "./hold.ts";
 export { type HeldMachine, placeHold, readHold, releaseHold, restoreHold } from "./lifecycle/hold.ts";
 export { type Facts, type Power, recordedFacts } from "./plan/facts.ts";
 export { createLine, deleteLine } from "./plan/line.ts";

@@ -1,6 +1,7 @@
 import type { PropertyMap } from "../../../plugin/values.ts";
 import type { ProviderContext } from "../../context.ts";
 import { sshHostPublicKey } from "../../identity/index.ts";
+import type { Hold } from "../../ownership/index.ts";
 import type { DomainInputs } from "../inputs.ts";
 import type { Facts } from "./plan/facts.ts";
 import { toProperties } from "./properties.ts";
@@ -86,7 +87,7 @@ export function encodeState(
     quiesceHook: facts.quiesceHook,
     unmanaged: facts.unmanaged.length === 0 ? undefined : facts.unmanaged,
     foreignRoot: facts.foreignRoot,
-    hold: facts.hold === undefined ? undefined : { ...facts.hold },
+    hold: facts.hold === undefined ? undefined : holdRecord(facts.hold),
     liveVcpus: facts.live?.vcpus,
     liveMemoryMiB: facts.live?.memoryMiB,
   });
@@ -102,4 +103,9 @@ export function healthyFacts(inputs: DomainInputs, quiesceHook?: boolean): Facts
     quiesceHook,
     unmanaged: [],
   };
+}
+
+/** A hold as plain data. */
+function holdRecord({ replaced, ...hold }: Hold): PropertyMap {
+  return replaced === undefined ? hold : { ...hold, replaced: holdRecord(replaced) };
 }

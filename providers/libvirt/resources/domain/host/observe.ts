@@ -1,4 +1,5 @@
 import type { PropertyMap } from "../../../../plugin/values.ts";
+import type { Hold } from "../../../ownership/index.ts";
 import { decodeInputs } from "../../../schema/index.ts";
 import {
   compact,
@@ -8,7 +9,6 @@ import {
   rootTarget,
 } from "../definition.ts";
 import { entriesOf, hasEntry, reservationOf } from "../entries.ts";
-import type { Hold } from "../hold.ts";
 import type { Facts, LiveSizes } from "../plan/facts.ts";
 import type { DomainState } from "../state.ts";
 import { toInputs } from "../to-inputs.ts";

@@ -1,9 +1,9 @@
 import { ProviderError } from "../../../../plugin/errors.ts";
 import type { DomainRef } from "../../../client/types.ts";
-import { isOurs } from "../../../ownership/index.ts";
+import { type Hold, holdKey, holdNamespace, isOurs, renderHold } from "../../../ownership/index.ts";
 import { parseXml } from "../../../xml/index.ts";
 import type { DomainInputs } from "../../inputs.ts";
-import { type Hold, holdMetadata, holdNamespace, holdOf, holdPrefix, holdText } from "../hold.ts";
+import { holdOf, holdText } from "../hold.ts";
 import { again } from "../host/again.ts";
 import { domainMarkOf } from "../mark.ts";
 import { type Run, withSignal } from "../run.ts";
@@ -23,6 +23,12 @@ export interface HeldMachine {
  */
 export async function placeHold(run: Run, machine: HeldMachine, hold: Hold): Promise<void> {
   const { before, mark, ref } = await ownDomain(run, machine);
+  if (before?.kind === "evacuation") {
+    throw new ProviderError(
+      `${run.name} is ${holdText(before)}. Nothing was changed. Bring the host back first: hyperlab host return`,
+      "failedPrecondition",
+    );
+  }
   const { client } = run.provider;
   const autostart = await client.domainGetAutostart(ref, withSignal(run));
   await writeHold(run, ref, hold);
@@ -84,9 +90,9 @@ async function ownDomain(run: Run, { state }: HeldMachine) {
 
 /** Also after an abort: a hold that is taken back must not stay. */
 async function writeHold(run: Run, ref: DomainRef, hold: Hold | undefined): Promise<void> {
-  const xml = hold === undefined ? undefined : holdMetadata(hold);
+  const xml = hold === undefined ? undefined : renderHold(hold);
   try {
-    const metadata = { uri: holdNamespace, key: holdPrefix, xml };
+    const metadata = { uri: holdNamespace, key: holdKey, xml };
     await again(() => run.provider.client.domainSetMetadata(ref, metadata, { config: true }));
   } finally {
     run.provider.cache.domains.invalidate();

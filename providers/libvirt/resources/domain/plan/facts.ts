@@ -1,5 +1,5 @@
 import { isObject, type PropertyMap, type PropertyValue } from "../../../../plugin/values.ts";
-import type { Hold } from "../hold.ts";
+import type { Hold } from "../../../ownership/index.ts";
 import type { Pending } from "../mark.ts";
 
 /**
@@ -57,7 +57,21 @@ export function recordedFacts(state: PropertyMap, oldInputs: PropertyMap): Facts
 }
 
 function recordedHold(hold: PropertyValue | undefined): Pick<Facts, "hold"> {
-  if (!isObject(hold)) return {};
+  const found = holdOfRecord(hold);
+  return found === undefined ? {} : { hold: found };
+}
+
+function holdOfRecord(hold: PropertyValue | undefined): Hold | undefined {
+  if (!isObject(hold)) return undefined;
   const text = (name: keyof Hold) => (typeof hold[name] === "string" ? hold[name] : "");
-  return { hold: { since: text("since"), by: text("by"), reason: text("reason") } };
+  const replaced = holdOfRecord(hold.replaced);
+  return {
+    power: hold.power === "running" ? "running" : "off",
+    kind: hold.kind === "evacuation" ? "evacuation" : "manual",
+    since: text("since"),
+    by: text("by"),
+    reason: text("reason"),
+    ...(hold.autostart === true ? { autostart: true } : {}),
+    ...(replaced === undefined ? {} : { replaced }),
+  };
 }

@@ -1,6 +1,7 @@
 import { isArray, isObject, type PropertyMap, type PropertyValue } from "../../../../plugin/values.ts";
+import type { Hold } from "../../../ownership/index.ts";
 import type { Change } from "../../../schema/index.ts";
-import { type Hold, holdText } from "../hold.ts";
+import { holdText, releaseCommand } from "../hold.ts";
 import type { Facts } from "./facts.ts";
 import type { DomainPlan } from "./plan.ts";
 
@@ -44,7 +45,7 @@ export function describePlan(
 /** Whose the power state of a held machine is, and the way out. */
 function heldText(name: string, hold: Hold, facts: Facts): string {
   const runs = facts.power === "running" ? "; it runs all the same" : "";
-  return `${holdText(hold)}${runs}; release with: hyperlab start ${name}`;
+  return `${holdText(hold)}${runs}; release with: ${releaseCommand(hold, name)}`;
 }
 
 /** The line of a machine that is made. */

@@ -1,3 +1,4 @@
+import type { Hold } from "../../../ownership/index.ts";
 import {
   at,
   attribute,
@@ -10,7 +11,7 @@ import {
 } from "../../../xml/index.ts";
 import { canonicalCpuset } from "../cpuset.ts";
 import { type CpuDefinition, compact, type Definition, type MemoryBackingDefinition } from "../definition.ts";
-import { type Hold, holdOf } from "../hold.ts";
+import { holdOf } from "../hold.ts";
 import { type DomainMark, domainMarkOf } from "../mark.ts";
 import { type DeviceContext, parseDevices, type VolumePlace } from "./parse-devices.ts";
 import { DomainXmlError, memoryMiB, oneOf, type Unmanaged, wholeNumber } from "./parse-values.ts";

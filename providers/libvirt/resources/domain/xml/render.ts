@@ -1,6 +1,6 @@
+import { type Hold, holdElement } from "../../../ownership/index.ts";
 import { element, type XmlElement } from "../../../xml/index.ts";
 import type { CpuDefinition, Definition } from "../definition.ts";
-import { type Hold, holdElement } from "../hold.ts";
 import { type DomainMark, domainMarkElement } from "../mark.ts";
 import { renderDevices } from "./render-devices.ts";
 
