@@ -43,7 +43,7 @@ export async function deleteDomain(run: Run, raw: PropertyMap, oldInputs: Proper
   const inputs = decodeInputs("Domain", oldInputs);
   await stopGuest(run, seen.ref, {
     inputs,
-    reason: `hyperlab: ${deleteLine(oldInputs, recordedFacts(raw, oldInputs))}`,
+    reason: deleteLine(oldInputs, recordedFacts(raw, oldInputs)),
     neverUp: mark?.pending === "boot" && mark.previous === undefined,
   });
   for (const disk of mark?.disks ?? []) await deleteOverlay(run, disk);

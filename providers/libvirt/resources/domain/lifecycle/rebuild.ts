@@ -50,7 +50,7 @@ export async function rebuild(
     await createOverlay(run, fresh, root, image);
     await stopGuest(run, ref, {
       inputs: change.inputs,
-      reason: `hyperlab: ${change.plan.line}`,
+      reason: change.plan.line,
       neverUp: mark.pending === "boot",
     });
   } catch (error) {

@@ -248,10 +248,8 @@ async function redefine(run: Run, change: Change, seen: Observation, mark: Domai
   return bringUpMarked(run, change, seen, mark);
 }
 
-const reasonOf = (change: Change) => `hyperlab: ${change.plan.line}`;
-
 async function stop(run: Run, change: Change, seen: Observation, mark: DomainMark): Promise<Outcome> {
-  await stopGuest(run, seen.seen.ref, { inputs: change.inputs, reason: reasonOf(change), neverUp: false });
+  await stopGuest(run, seen.seen.ref, { inputs: change.inputs, reason: change.plan.line, neverUp: false });
   if (change.plan.newRootDisk) return rebuild(run, change, seen, mark);
   await grow(run, change, seen, false);
   // A machine that was up once has nothing to prove when it is started again.
@@ -263,7 +261,7 @@ async function stop(run: Run, change: Change, seen: Observation, mark: DomainMar
 
 /** Quiesce, stop, one call for the new definition, start, wait. */
 async function restart(run: Run, change: Change, seen: Observation, mark: DomainMark): Promise<Outcome> {
-  await stopGuest(run, seen.seen.ref, { inputs: change.inputs, reason: reasonOf(change), neverUp: false });
+  await stopGuest(run, seen.seen.ref, { inputs: change.inputs, reason: change.plan.line, neverUp: false });
   const marked: DomainMark = { ...mark, pending: mark.pending ?? "ready" };
   try {
     await grow(run, change, seen, false);
