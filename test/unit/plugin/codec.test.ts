@@ -25,6 +25,7 @@ function roundTrip(value: PropertyMap): PropertyMap {
 
 const text = fc.string({ unit: "grapheme" });
 const propertyName = text.filter((name) => name !== "__proto__");
+const assetName = fc.string({ minLength: 1 }).filter((name) => name !== "__proto__");
 const asset = fc.oneof(
   text.map((value) => new Asset({ from: "text", text: value })),
   fc.string({ minLength: 1 }).map((path) => new Asset({ from: "path", path }, "ab".repeat(32))),
@@ -33,7 +34,7 @@ const asset = fc.oneof(
 );
 const archive = fc.oneof(
   fc
-    .dictionary(fc.string({ minLength: 1 }), asset, { noNullPrototype: true })
+    .dictionary(assetName, asset, { noNullPrototype: true })
     .map((assets) => new Archive({ from: "assets", assets })),
   fc.string({ minLength: 1 }).map((path) => new Archive({ from: "path", path })),
 );
