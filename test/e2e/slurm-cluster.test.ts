@@ -2,12 +2,11 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { byHand } from "./scenarios/by-hand.ts";
 import { changes } from "./scenarios/changes.ts";
 import { drains } from "./scenarios/drain.ts";
+import { heldNode } from "./scenarios/held.ts";
 import { hostMaintenance } from "./scenarios/host.ts";
 import { images } from "./scenarios/images.ts";
 import { jobs } from "./scenarios/jobs.ts";
-import { keys } from "./scenarios/keys.ts";
 import { network } from "./scenarios/network.ts";
-import { power } from "./scenarios/power.ts";
 import { powerCut } from "./scenarios/power-cut.ts";
 import { readmeScenarios } from "./scenarios/readme.ts";
 import { secrets } from "./scenarios/secrets.ts";
@@ -40,9 +39,8 @@ afterAll(async () => {
 
 jobs(cluster);
 readmeScenarios(cluster);
-keys(cluster);
 network(cluster);
-power(cluster);
+heldNode(cluster);
 
 describe("while an administrator keeps a node drained", () => {
   beforeAll(() =>

@@ -23,15 +23,6 @@ export function powerCut(cluster: ClusterUnderTest): void {
       await hypervisor.limitDisks(controller, 0);
       await slurm.ended(await slurm.submit("-N2 --wrap 'srun hostname'"), "COMPLETED");
     });
-
-    it("a node that was off during a reconfigure has the new configuration", async () => {
-      const { base } = cluster;
-      await hypervisor.cutPower(second);
-      await cluster.change({ ...base, maxJobTime: "00:45:00" }, { [second]: "start" });
-      const partition = await hypervisor.shell(second, "grep ^PartitionName /run/slurm/conf/slurm.conf");
-      expect(partition).toContain("MaxTime=00:45:00");
-      await cluster.change(base, {});
-    });
   });
 
   describe("a machine that stood still", () => {

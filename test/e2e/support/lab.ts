@@ -104,9 +104,9 @@ export class LabUnderTest {
     return new Map(machines.map((machine) => [machine.name, machine]));
   }
 
-  /** `hyperlab rotate`, which must succeed. */
-  async rotate(key: string): Promise<string> {
-    return succeeded("hyperlab rotate", await this.npm("hyperlab", "rotate", key, "--yes"));
+  /** `hyperlab …`, which must succeed. */
+  async hyperlab(...args: string[]): Promise<string> {
+    return succeeded(`hyperlab ${args.join(" ")}`, await this.npm("hyperlab", ...args));
   }
 
   async down(): Promise<void> {
