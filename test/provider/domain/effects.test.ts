@@ -268,6 +268,7 @@ const rows: readonly Row[] = [
   ["stop.onTimeout", none, { stop: { onTimeout: "powerOff" } }, "none"],
   ["quiesce", none, { quiesce: { hook: "never" } }, "none"],
   ["quiesce.hook", none, { quiesce: { hook: "ifPresent" } }, "none"],
+  ["quiesce.onTimeout", none, { quiesce: { onTimeout: "requeue" } }, "none"],
   ["quiesce.timeoutSeconds", none, { quiesce: { timeoutSeconds: 6 } }, "none"],
   ["ready", none, { ready: { wait: "none" } }, "none"],
   ["ready.wait", none, { ready: { wait: "agent" } }, "none"],

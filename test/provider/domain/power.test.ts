@@ -189,11 +189,11 @@ describe("a hold", () => {
     expect(await seen(machine)).toEqual({ changes: "none", line: `node: nothing, ${text}` });
   });
 
-  it("is taken back where the machine cannot be emptied", async () => {
+  it("is taken back where the machine is not empty in time; it goes on emptying itself", async () => {
     const machine = await made(node({ autostart: true, quiesce: { timeoutSeconds: 1 } }));
     host.stack.agent("node").on("quiesce", () => exited(75, "waits for job 7"));
     await expect(placeHold(run(), known(machine), hold)).rejects.toThrow(/waits for job 7/);
-    expect(host.stack.agent("node").calls.at(-1)).toBe("unquiesce");
+    expect(host.stack.agent("node").calls).not.toContain("unquiesce");
     expect(await host.power()).toBe("running");
     expect(await readHold(run(), known(machine))).toBeUndefined();
     expect(await autostart()).toBe(true);
