@@ -35,10 +35,11 @@ export function drains(cluster: ClusterUnderTest): void {
       expect(await slurm.node(first)).toMatch(/^(MIXED|ALLOCATED)(?!.*DRAIN)/);
       expect(await slurm.process(job, first)).toEqual(process);
 
-      // The restart is still asked for. With another end the job is put back, and begins again after it.
+      // The restart is still asked for. With another end the job is put back into the queue.
       const requeue = { waitMinutes: 0, end: "requeue" } as const;
       await cluster.change({ ...cluster.base, drain: requeue }, { [first]: "restart" });
-      await slurm.running(job);
+      // SLURM lets a job that was put back wait two minutes.
+      expect(await lab.ssh(`squeue -h -j ${job} -o %T`)).toMatch(/^(PENDING|RUNNING)$/);
       expect(await slurm.restarts(job)).toBe(1);
       await lab.ssh(`scancel ${job}`);
       await slurm.ended(job, "CANCELLED");
