@@ -1,9 +1,8 @@
-import { existsSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
-import { join, relative } from "node:path";
+import { readFileSync } from "node:fs";
 import type { HpcConfig } from "../../config/index.ts";
 import type { PowerDeclarations } from "../../planning/index.ts";
 import type { Context } from "../commands/context.ts";
-import { prepareState } from "../state/layout.ts";
+import { stackConfiguration } from "../state/stack-configuration.ts";
 import { changedLines, declaredPower, withPower } from "./stack-power.ts";
 
 /** A change of the stack configuration that is written, and can be taken back. */
@@ -20,38 +19,19 @@ export function powerInForce({ layout }: Context, config: HpcConfig): PowerDecla
   return declaredPower(readFileSync(layout.stackFile, "utf8"), layout.stackFile, layout.project, config);
 }
 
-/**
- * Writes declarations into the stack configuration: into the file of the checkout where there is one, so that they are
- * seen and committed like every other setting; else into the copy beside the state.
- */
+/** Writes declarations into the stack configuration. */
 export function writePower(context: Context, config: HpcConfig, declarations: PowerDeclarations): StackEdit {
   const { layout, root } = context;
-  const committed = join(root, `Pulumi.${layout.stack}.yaml`);
-  const path = existsSync(committed) ? committed : layout.stackFile;
-  const before = readFileSync(path, "utf8");
-  const after = withPower(before, path, layout.project, config, declarations);
-  const write = (text: string): void => {
-    replaceFile(path, text);
-    prepareState(layout, root);
-  };
+  const file = stackConfiguration(layout, root);
+  const before = file.read();
+  const after = withPower(before, file.path, layout.project, config, declarations);
   const lines = changedLines(before, after);
-  if (lines.length > 0) write(after);
+  if (lines.length > 0) file.write(after);
   return {
-    file: path === committed ? relative(root, path) : path,
+    file: file.name,
     lines,
     undo: () => {
-      if (lines.length > 0) write(before);
+      if (lines.length > 0) file.write(before);
     },
   };
-}
-
-/** Writes a whole file or nothing, with the mode that it has. */
-function replaceFile(path: string, text: string): void {
-  const temporary = `${path}.${process.pid}.tmp`;
-  try {
-    writeFileSync(temporary, text, { mode: statSync(path).mode & 0o777 });
-    renameSync(temporary, path);
-  } finally {
-    rmSync(temporary, { force: true });
-  }
 }

@@ -1,11 +1,11 @@
-import { existsSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
-import { join, relative } from "node:path";
+import { readFileSync } from "node:fs";
 import {
   type KeyGenerations,
   type RotatedKey,
   readKeyGenerations,
 } from "../../components/hpc-cluster/key-generations.ts";
-import { prepareState, type StateLayout } from "./layout.ts";
+import type { StateLayout } from "./layout.ts";
+import { stackConfiguration } from "./stack-configuration.ts";
 import { editStackConfig } from "./stack-edit.ts";
 import { parseStackFile } from "./stack-file.ts";
 
@@ -24,47 +24,28 @@ export function generationsInForce(layout: StateLayout): KeyGenerations {
   return readKeyGenerations(config[`${layout.project}:keys`]);
 }
 
-/**
- * Declares the next generation of a key: in the stack file of the checkout where there is one, so that it is seen and
- * committed like every other setting; else in the copy beside the state.
- */
+/** Declares the next generation of a key in the stack configuration. */
 export function declareNextGeneration(
   layout: StateLayout,
   root: string,
   key: RotatedKey,
 ): DeclaredGeneration {
-  const committed = join(root, `Pulumi.${layout.stack}.yaml`);
-  const path = existsSync(committed) ? committed : layout.stackFile;
-  const before = readFileSync(path, "utf8");
+  const file = stackConfiguration(layout, root);
+  const before = file.read();
   const declared = generationsInForce(layout)[key];
   const from = declared ?? 1;
   const edited = (text: string, value: number | undefined): string =>
     editStackConfig(text, [{ path: [`${layout.project}:keys`, key], value }]);
   const after = edited(before, from + 1);
-  const write = (text: string): void => {
-    replaceFile(path, text);
-    prepareState(layout, root);
-  };
-  write(after);
+  file.write(after);
   return {
-    file: path === committed ? relative(root, path) : path,
+    file: file.name,
     from,
     to: from + 1,
     // The engine may have written into the file since.
     undo: () => {
-      const now = readFileSync(path, "utf8");
-      write(now === after ? before : edited(now, declared));
+      const now = file.read();
+      file.write(now === after ? before : edited(now, declared));
     },
   };
-}
-
-/** Writes a whole file or nothing, with the mode that it has. */
-function replaceFile(path: string, text: string): void {
-  const temporary = `${path}.${process.pid}.tmp`;
-  try {
-    writeFileSync(temporary, text, { mode: statSync(path).mode & 0o777 });
-    renameSync(temporary, path);
-  } finally {
-    rmSync(temporary, { force: true });
-  }
 }
