@@ -152,6 +152,8 @@ describe("a provider that is killed alone", () => {
     await stack.declare(declaration({ ready: { wait: "agent", timeoutSeconds: 600 } }));
     const failing = stack.run("up");
     await lab.waitFor("the machine to run", running);
+    // It is made beside the machine.
+    await lab.waitFor("the other volume to be recorded", () => stack.recorded("other"));
     endProcesses(await lab.providers());
     const failed = await failing;
     expect(failed.code).not.toBe(0);

@@ -4,6 +4,7 @@ import { readdir, readFile, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { build } from "esbuild";
+import { z } from "zod";
 import { createLibvirtClient, type LibvirtClient } from "../../../providers/libvirt/client/index.ts";
 import type { Operation, OperationResult } from "../../../tools/engine/operate.ts";
 import { projectRoot } from "../../../tools/paths.ts";
@@ -19,6 +20,13 @@ import { waitFor } from "../../support/wait.ts";
 import type { Declaration, SecretsDeclaration } from "./declaration.ts";
 import { type Inventory, inventory } from "./inventory.ts";
 import { endProcesses, processesWith } from "./processes.ts";
+
+/** What a file of the state holds of resources. */
+const recordedState = z.object({
+  checkpoint: z.object({
+    latest: z.object({ resources: z.array(z.object({ urn: z.string() })).optional() }).optional(),
+  }),
+});
 
 /** For a moment to come on a machine that has much else to do. */
 const momentSeconds = 240;
@@ -188,6 +196,12 @@ export class Stack {
       (match) => match[1] ?? "",
     );
     return { text, names: [...new Set(names)].sort() };
+  }
+
+  /** Whether a resource is made and recorded; one that is still being made is not. */
+  async recorded(name: string): Promise<boolean> {
+    const { checkpoint } = recordedState.parse(JSON.parse((await this.state()).text));
+    return checkpoint.latest?.resources?.some(({ urn }) => urn.endsWith(`::${name}`)) ?? false;
   }
 
   /**
