@@ -13,17 +13,12 @@ export function changes(cluster: ClusterUnderTest): void {
     const fourth = cluster.node(4);
 
     it("are added without touching a running job, also with a hole in the group", async () => {
-      // It ends when told, so that it runs through the whole change however long that takes.
-      await lab.ssh("rm -f finish");
-      const job = await slurm.submit(
-        `-N1 -w ${first} --wrap 'until [ -e "$HOME/finish" ]; do sleep 2; done'`,
-      );
+      const job = await slurm.submitUntilTold(`-N1 -w ${first}`);
       const process = await slurm.process(job, first);
       await cluster.change({ ...base, nodes: [1, 2, 4] }, { [fourth]: "create" });
       await slurm.idle(fourth);
       expect(await slurm.process(job, first)).toEqual(process);
-      await lab.ssh("touch finish");
-      await slurm.ended(job, "COMPLETED");
+      await slurm.endAsTold(job);
       expect(await slurm.restarts(job)).toBe(0);
     });
 

@@ -12,10 +12,9 @@ export function heldNode(cluster: ClusterUnderTest): void {
 
   /** Rotates a key while a job runs on the first node; gives the secret before and after. */
   async function whileAJobRuns(key: string, secret: string): Promise<{ old: string; current: string }> {
-    await lab.ssh("rm -f finish");
     const earlier = await slurm.submit(`-N1 -w ${first} --wrap hostname`);
     await slurm.ended(earlier, "COMPLETED");
-    const job = await slurm.submit(`-N1 -w ${first} --wrap 'until [ -e "$HOME/finish" ]; do sleep 2; done'`);
+    const job = await slurm.submitUntilTold(`-N1 -w ${first}`);
     const process = await slurm.process(job, first);
     const [before, old] = [await cluster.machines(), (await cluster.secrets())[secret] ?? ""];
 
@@ -23,8 +22,7 @@ export function heldNode(cluster: ClusterUnderTest): void {
 
     expect(changes(before, await cluster.machines())).toEqual({});
     expect(await slurm.process(job, first)).toEqual(process);
-    await lab.ssh("touch finish");
-    await slurm.ended(job, "COMPLETED");
+    await slurm.endAsTold(job);
     expect(await slurm.restarts(job)).toBe(0);
     expect(await lab.ssh(`sacct -X -n -P -j ${earlier},${job} -o JobID,State,ExitCode`)).toBe(
       `${earlier}|COMPLETED|0:0\n${job}|COMPLETED|0:0`,

@@ -17,13 +17,9 @@ export function images(cluster: ClusterUnderTest): void {
       const jobsBefore = await lab.ssh("sacct -X -n -P -o JobID | sort -n | tail -n 1");
       const [oldImage] = await imagesOf(lab.name);
       await lab.ssh("echo kept > kept.txt");
-      // It ends when told, so that it runs on its node however long the controller takes.
-      await slurm.shell("rm -f finish");
-      const job = await slurm.submit(
-        `-N1 -w ${second} --wrap 'until [ -e "$HOME/finish" ]; do sleep 2; done'`,
-      );
+      const job = await slurm.submitUntilTold(`-N1 -w ${first}`);
       await slurm.running(job);
-      const script = await scriptOn(second);
+      const script = await scriptOn(first);
       const shape: ClusterShape = {
         ...base,
         imageFiles: [{ path: "/etc/motd", content: "Second image\n", mode: "0644" }],
@@ -42,11 +38,10 @@ export function images(cluster: ClusterUnderTest): void {
           },
           (seen) => seen === "Second image\nRUNNING",
         );
-        expect(await scriptOn(second)).toBe(script);
-        await slurm.shell("touch finish");
+        expect(await scriptOn(first)).toBe(script);
+        await slurm.endAsTold(job);
       };
       await watch.during(() => cluster.change(shape, rebuilt, goesOn));
-      await slurm.ended(job, "COMPLETED");
       const images = await imagesOf(lab.name);
       expect(images).toHaveLength(1);
       expect(images).not.toContain(oldImage);

@@ -21,6 +21,17 @@ export class SlurmUser {
     return (await this.shell(`sbatch --parsable ${options}`)).split(";")[0] ?? "";
   }
 
+  /** Submits a job that ends when it is told, however long that takes: a file in the home would be seen a minute late. */
+  submitUntilTold(options: string): Promise<string> {
+    return this.submit(`${options} --wrap 'trap "exit 0" USR1; while :; do sleep 1; done'`);
+  }
+
+  /** Tells a job of `submitUntilTold` to end, and waits until it has. */
+  async endAsTold(job: string): Promise<void> {
+    await this.shell(`scancel --batch --signal=USR1 ${job}`);
+    await this.ended(job, "COMPLETED");
+  }
+
   /** Waits until accounting says that the job ended so. */
   async ended(job: string, state: string): Promise<void> {
     await eventually(
