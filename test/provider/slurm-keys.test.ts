@@ -7,7 +7,7 @@ import { beforeAll, describe, expect, it } from "vitest";
 import { clusterKeys } from "../../components/hpc-cluster/keys.ts";
 import { imagesDirectory } from "../../images/guest.ts";
 import { lintInput } from "../../planning/slurm/lint-plan.ts";
-import { asNamespaceRoot, slurmTree } from "../support/slurm-tree.ts";
+import { scriptInNamespaces, slurmTree } from "../support/slurm-tree.ts";
 import { config, planned } from "../unit/planning/lab.ts";
 
 const keys = (generation: number) =>
@@ -77,20 +77,7 @@ function rotate(): { lines: Map<string, string>; output: string } {
     const machines = [plan.controller, ...plan.computeNodes].flatMap(({ name, address }) => [name, address]);
     const result = spawnSync(
       "unshare",
-      [
-        ...[
-          ...asNamespaceRoot,
-          "--net",
-          "--uts",
-          "--mount",
-          "--pid",
-          "--fork",
-          "--kill-child",
-          "bash",
-          script,
-        ],
-        ...[slurmTree(), folder, ...machines],
-      ],
+      [...scriptInNamespaces(script), ...[slurmTree(), folder, ...machines]],
       { encoding: "utf8", timeout: 500_000, maxBuffer: 64 * 1024 * 1024 },
     );
     const output = `${result.stdout}${result.stderr}`;

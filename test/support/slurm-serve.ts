@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
-import { asNamespaceRoot, slurmJwks, slurmTree } from "./slurm-tree.ts";
+import { scriptInNamespaces, slurmJwks, slurmTree } from "./slurm-tree.ts";
 
 /** Two nodes on one machine, without control groups: what a container can run. */
 const SLURM_CONF = `ClusterName=lab
@@ -52,8 +52,7 @@ export async function serveSlurm(): Promise<SlurmServer> {
   writeFileSync(join(folder, "cgroup.conf"), "CgroupPlugin=disabled\n");
   writeFileSync(join(folder, "slurm.jwks"), slurmJwks());
   const script = fileURLToPath(new URL("slurm-serve.sh", import.meta.url));
-  const spaces = ["--net", "--uts", "--mount", "--pid", "--fork", "--kill-child"];
-  const child = spawn("unshare", [...asNamespaceRoot, ...spaces, "bash", script, tree, folder]);
+  const child = spawn("unshare", [...scriptInNamespaces(script), tree, folder]);
   const ended = new Promise<void>((resolve) => child.on("close", () => resolve()));
   let errors = "";
   child.stderr.on("data", (piece) => {

@@ -35,6 +35,12 @@ const EXCLUDED = ["/usr/share/man/*", "/usr/share/doc/*", "/usr/share/locale/*"]
 export const asNamespaceRoot =
   process.getuid?.() === 0 ? [] : ["--user", "--map-auto", "--setuid=0", "--setgid=0"];
 
+/** Arguments of `unshare` for a shell script in namespaces of its own, which end with it. */
+export const scriptInNamespaces = (script: string): string[] => [
+  ...[...asNamespaceRoot, "--net", "--uts", "--mount", "--pid", "--fork", "--kill-child"],
+  ...["bash", script],
+];
+
 /**
  * Folder with a Debian 13 tree that holds slurmctld, built once (half a minute) and kept in the user's cache.
  *
@@ -138,17 +144,7 @@ export function bootSlurm(
     const result = spawnSync(
       "unshare",
       [
-        ...[
-          ...asNamespaceRoot,
-          "--net",
-          "--uts",
-          "--mount",
-          "--pid",
-          "--fork",
-          "--kill-child",
-          "bash",
-          script,
-        ],
+        ...scriptInNamespaces(script),
         ...[tree, folder, controller.name, controller.address, accounting ? "accounting" : "alone"],
       ],
       { encoding: "utf8", timeout: 250_000, maxBuffer: 256 * 1024 * 1024 },
