@@ -61,7 +61,7 @@ export async function test(selection: Selection): Promise<number> {
       else tally.failed += 1;
     }
   }
-  const tests = await runVitest(projects, selection);
+  const tests = await runVitest(projects, selection, "default");
   tally.passed += tests.passed;
   tally.failed += tests.failed;
   report.line(closingLine(tally));
@@ -70,7 +70,8 @@ export async function test(selection: Selection): Promise<number> {
 
 /** `npm run test:e2e`: machines are booted. */
 export async function testMachines(selection: Selection): Promise<number> {
-  const tally = await runVitest(["e2e"], selection);
+  // One file runs for most of an hour: each scenario is shown when it ends.
+  const tally = await runVitest(["e2e"], selection, "verbose");
   consoleReporter().line(closingLine(tally));
   return tally.failed === 0 ? 0 : 1;
 }
@@ -89,13 +90,17 @@ async function staticCheck(check: { label: string; program: string; args: string
   return passed;
 }
 
-async function runVitest(projects: readonly string[], { files, name }: Selection): Promise<Tally> {
+async function runVitest(
+  projects: readonly string[],
+  { files, name }: Selection,
+  reporter: "default" | "verbose",
+): Promise<Tally> {
   const folder = mkdtempSync(join(tmpdir(), "hyperlab-tests-"));
   const json = join(folder, "report.json");
   const args = [
     "run",
     ...projects.flatMap((project) => ["--project", project]),
-    "--reporter=default",
+    `--reporter=${reporter}`,
     "--reporter=json",
     `--outputFile.json=${json}`,
     "--passWithNoTests",

@@ -5,6 +5,7 @@ import { z } from "zod";
 import { ADMINISTRATOR, type ClusterShape, USER } from "./cluster-file.ts";
 import { hypervisor, type MachineIdentity } from "./hypervisor.ts";
 import { LabUnderTest } from "./lab.ts";
+import { eventually } from "./program.ts";
 import { SlurmUser } from "./slurm.ts";
 
 /** What happened to a machine, in the preview's words. */
@@ -78,9 +79,33 @@ export class ClusterUnderTest {
     this.lab.declare(shape);
     const before = await this.machines();
     expect(await this.announced()).toEqual(effects);
-    await Promise.all([this.lab.up(), meanwhile()]);
+    await allEnded(
+      this.lab.up(),
+      meanwhile().catch((error: unknown) => this.#giveUp(error)),
+    );
     expect(changes(before, await this.machines())).toEqual(effects);
   }
+
+  /** Ends the jobs of a scenario that failed: an `up` that runs would wait for them. */
+  async #giveUp(error: unknown): Promise<never> {
+    await eventually(
+      `jobs are cancelled on ${this.controller}`,
+      300,
+      () =>
+        hypervisor.shell(this.controller, `scancel --user=${USER}`).then(
+          () => false,
+          () => true,
+        ),
+      (failed) => !failed,
+    );
+    throw error;
+  }
+}
+
+/** Waits for all, also where one fails: what a scenario began must not go on into the next one. */
+async function allEnded(...works: Promise<unknown>[]): Promise<void> {
+  const ended = await Promise.allSettled(works);
+  for (const { status, ...how } of ended.reverse()) if ("reason" in how) throw how.reason;
 }
 
 /** What happened to each machine to which anything happened. */

@@ -49,7 +49,8 @@ export async function eventually<T>(
   holds: (answer: T) => boolean,
 ): Promise<T> {
   const end = Date.now() + deadlineSeconds * 1000;
-  for (;;) {
+  // Most of what is asked holds within a second, and what does not is not worth a look every moment.
+  for (let pauseMs = 100; ; pauseMs = Math.min(2000, pauseMs * 2)) {
     const answer = await ask();
     if (holds(answer)) return answer;
     if (Date.now() > end) {
@@ -57,6 +58,6 @@ export async function eventually<T>(
         `${what} did not come true in ${deadlineSeconds} s; last seen: ${JSON.stringify(answer)}`,
       );
     }
-    await new Promise((resolve) => setTimeout(resolve, 2000));
+    await new Promise((resolve) => setTimeout(resolve, pauseMs));
   }
 }
