@@ -12,6 +12,7 @@ import { readmeScenarios } from "./scenarios/readme.ts";
 import { secrets } from "./scenarios/secrets.ts";
 import { ClusterUnderTest } from "./support/cluster.ts";
 import { hypervisor } from "./support/hypervisor.ts";
+import { LabUnderTest } from "./support/lab.ts";
 
 /**
  * Scenarios on one cluster, in the order of a cluster's life. With HYPERLAB_E2E_FOLDER set to a folder, the cluster stays
@@ -23,6 +24,7 @@ const drained = "IDLE+DRAIN broken fan";
 let before: string[] = [];
 
 beforeAll(async () => {
+  await LabUnderTest.removeAbandoned();
   before = await hypervisor.inventory();
   await lab.prepare();
   lab.declare(cluster.base);

@@ -1,14 +1,26 @@
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { homedir, tmpdir } from "node:os";
 import { join } from "node:path";
 import { createContext, openSession } from "../../../tools/commands/context.ts";
 import { projectRoot } from "../../../tools/paths.ts";
+import { processIsAlive } from "../../../tools/process/run.ts";
 import { shellWord } from "../../../tools/process/shell-word.ts";
 import { type ClusterShape, clusterFile, USER } from "./cluster-file.ts";
 import { whileWatched } from "./processes.ts";
 import { type Ended, must, run } from "./program.ts";
 
 const STACK = "e2e";
+/** In a lab's folder: the process whose lab it is. */
+const OWNER = "owner";
+const FOLDER = join(tmpdir(), "hyperlab-e2e-");
 
 /** One line of `npm run preview -- --json`. */
 export interface MachineLine {
@@ -33,10 +45,11 @@ export class LabUnderTest {
   readonly processes = new Set<string>();
   readonly #env: NodeJS.ProcessEnv;
 
-  constructor() {
-    const kept = process.env.HYPERLAB_E2E_FOLDER;
-    this.kept = kept !== undefined && kept !== "";
-    this.folder = this.kept && kept !== undefined ? kept : mkdtempSync(join(tmpdir(), "hyperlab-e2e-"));
+  /** In a new folder, unless one is given or HYPERLAB_E2E_FOLDER names it. */
+  constructor(folder = process.env.HYPERLAB_E2E_FOLDER || undefined) {
+    this.kept = folder !== undefined;
+    this.folder = folder ?? mkdtempSync(FOLDER);
+    if (!this.kept) writeFileSync(join(this.folder, OWNER), String(process.pid));
     this.#env = {
       ...process.env,
       XDG_CACHE_HOME: process.env.XDG_CACHE_HOME || join(homedir(), ".cache"),
@@ -44,6 +57,18 @@ export class LabUnderTest {
       HYPERLAB_STACK: STACK,
       CI: "true",
     };
+  }
+
+  /** Removes labs whose run was killed: their names, addresses and networks are needed again. */
+  static async removeAbandoned(): Promise<void> {
+    const folders = readdirSync(tmpdir()).map((name) => join(tmpdir(), name));
+    for (const folder of folders.filter((path) => path.startsWith(FOLDER))) {
+      const owner = join(folder, OWNER);
+      if (!existsSync(owner) || processIsAlive(Number(readFileSync(owner, "utf8")))) continue;
+      const lab = new LabUnderTest(folder);
+      await lab.down();
+      lab.remove();
+    }
   }
 
   /** Makes the user's key and the stack's settings. */
