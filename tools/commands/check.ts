@@ -71,7 +71,7 @@ export async function test(selection: Selection): Promise<number> {
 /** `npm run test:e2e`: machines are booted. */
 export async function testMachines(selection: Selection): Promise<number> {
   // One file runs for most of an hour: each scenario is shown when it ends.
-  const tally = await runVitest(["e2e"], selection, "verbose");
+  const tally = await runVitest(["image", "e2e"], selection, "verbose");
   consoleReporter().line(closingLine(tally));
   return tally.failed === 0 ? 0 : 1;
 }

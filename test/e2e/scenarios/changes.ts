@@ -1,5 +1,7 @@
 import { describe, expect, it } from "vitest";
 import type { ClusterUnderTest } from "../support/cluster.ts";
+import type { ClusterShape } from "../support/cluster-file.ts";
+import { eventually } from "../support/program.ts";
 
 /** Changes of the cluster file that touch some machines or none. */
 export function changes(cluster: ClusterUnderTest): void {
@@ -9,41 +11,45 @@ export function changes(cluster: ClusterUnderTest): void {
     it("changes nothing", () => cluster.change(base, {}));
   });
 
-  describe("nodes", () => {
+  describe("nodes, limits and people", () => {
     const fourth = cluster.node(4);
 
     it("are added without touching a running job, also with a hole in the group", async () => {
       const job = await slurm.submitUntilTold(`-N1 -w ${first}`);
       const process = await slurm.process(job, first);
-      await cluster.change({ ...base, nodes: [1, 2, 4] }, { [fourth]: "create" });
+      const shape: ClusterShape = {
+        ...base,
+        nodes: [1, 2, 4],
+        maxJobTime: "00:30:00",
+        people: [{ name: "bob", ssh_keys: [lab.publicKey] }],
+      };
+      await cluster.change(shape, { [fourth]: "create" });
       await slurm.idle(fourth);
       expect(await slurm.process(job, first)).toEqual(process);
       await slurm.endAsTold(job);
       expect(await slurm.restarts(job)).toBe(0);
-    });
-
-    it("that go let their jobs end first", async () => {
-      const job = await slurm.submit(`-N1 -w ${fourth} --wrap 'sleep 60'`);
-      await slurm.running(job);
-      await cluster.change(base, { [fourth]: "remove" });
-      await slurm.ended(job, "COMPLETED");
-      expect(await lab.ssh("sinfo -hN -o %N | sort -u")).toBe([first, second].join("\n"));
-    });
-  });
-
-  describe("limits and people", () => {
-    it("change without touching a machine", async () => {
-      const key = lab.publicKey;
-      await cluster.change(
-        { ...base, maxJobTime: "00:30:00", people: [{ name: "bob", ssh_keys: [key] }] },
-        {},
-      );
       expect(await lab.ssh("sinfo -h -p main -o %l")).toBe("30:00");
-      const job = await slurm.submit("-N1 -o bob.txt --wrap 'getent passwd bob'");
-      await slurm.ended(job, "COMPLETED");
+      const bobs = await slurm.submit("-N1 -o bob.txt --wrap 'getent passwd bob'");
+      await slurm.ended(bobs, "COMPLETED");
       expect(await lab.ssh("id -un", "bob")).toBe("bob");
       expect(await lab.ssh("cat bob.txt")).toMatch(/^bob:/);
-      await cluster.change(base, {});
+    });
+
+    it("that go let their jobs end first, and people are let in no more", async () => {
+      const job = await slurm.submitUntilTold(`-N1 -w ${fourth}`);
+      await slurm.running(job);
+      const endsWhenDrained = async () => {
+        await eventually(
+          `${fourth} is drained`,
+          300,
+          () => slurm.node(fourth),
+          (seen) => seen.includes("+DRAIN"),
+        );
+        await slurm.endAsTold(job);
+      };
+      await cluster.change(base, { [fourth]: "remove" }, endsWhenDrained);
+      expect(await lab.ssh("sinfo -hN -o %N | sort -u")).toBe([first, second].join("\n"));
+      expect(await lab.ssh("sinfo -h -p main -o %l")).toBe("1:00:00");
       await expect(lab.ssh("true", "bob")).rejects.toThrow("Permission denied");
     });
   });

@@ -44,7 +44,6 @@ export function drains(cluster: ClusterUnderTest): void {
       await lab.ssh(`scancel ${job}`);
       await slurm.ended(job, "CANCELLED");
       await slurm.idle(first);
-      await cluster.change(cluster.base, {});
     });
   });
 }
