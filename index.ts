@@ -10,4 +10,5 @@ export * from "./components/hpc-cluster/index.ts";
 export * from "./components/stack-identity/index.ts";
 export * from "./config/index.ts";
 export { declareLab, type LabArgs, type LabOutputs } from "./lab/declare-lab.ts";
+export { whole } from "./lab/whole.ts";
 export * from "./planning/index.ts";

@@ -1,7 +1,7 @@
 import * as pulumi from "@pulumi/pulumi";
 
 /** The engine's agreement with programs: the reason was logged, and needs no stack trace beside it. */
-const exitedAfterLoggingReason = 32;
+export const exitedAfterLoggingReason = 32;
 
 /**
  * Ends an update for a reason that shows only while it runs. What is under way is finished, nothing else begins. A
