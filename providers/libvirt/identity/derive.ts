@@ -9,24 +9,25 @@ function derive(identitySecret: string, info: string, bytes: number): Buffer {
 }
 
 /**
- * SSH host key of a machine: HKDF-SHA256 of the secret of its cluster and its name. The same for ever, so that it
- * survives a rebuild and can be pinned before the machine exists.
+ * SSH host key of a machine: HKDF-SHA256 of the secret of its cluster, its name and a generation. The same for ever, so
+ * that it survives a rebuild and can be pinned before the machine exists.
  *
  * @param identitySecret The provider's `identitySecret`; not empty.
  * @param name Name of the domain.
+ * @param generation Which key of this machine, from 1 on.
  * @throws RangeError if the secret is empty.
  */
-export function sshHostKeyPair(identitySecret: string, name: string): OpenSshKeyPair {
-  return ed25519KeyPair(hostKeySeed(identitySecret, name), `root@${name}`);
+export function sshHostKeyPair(identitySecret: string, name: string, generation = 1): OpenSshKeyPair {
+  return ed25519KeyPair(hostKeySeed(identitySecret, name, generation), `root@${name}`);
 }
 
 /** Public line (`ssh-ed25519 AAAA…`) of {@link sshHostKeyPair}. */
-export function sshHostPublicKey(identitySecret: string, name: string): string {
-  return ed25519PublicLine(hostKeySeed(identitySecret, name));
+export function sshHostPublicKey(identitySecret: string, name: string, generation = 1): string {
+  return ed25519PublicLine(hostKeySeed(identitySecret, name, generation));
 }
 
-const hostKeySeed = (identitySecret: string, name: string) =>
-  derive(identitySecret, `hyperlab ssh-host-ed25519 v1:${name}`, 32);
+const hostKeySeed = (identitySecret: string, name: string, generation: number) =>
+  derive(identitySecret, `hyperlab ssh-host-ed25519 v${generation}:${name}`, 32);
 
 /**
  * Content of /etc/machine-id of a machine: 32 hex digits, derived like the SSH host key, marked as a random UUID

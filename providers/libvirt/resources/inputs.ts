@@ -218,6 +218,10 @@ export interface DomainInputs {
    * through the agent, at the first boot of each new root disk. Default false.
    */
   deriveSshHostKey?: boolean;
+  /** Which of the keys that are derived for this domain, from 1 on. A running guest takes another one at once. Default 1. */
+  sshHostKeyGeneration?: number;
+  /** Public key that the guest lets its administration account log in with, in place of the one of its seed. */
+  loginPublicKey?: string;
   stop?: StopInputs;
   quiesce?: QuiesceInputs;
   ready?: ReadyInputs;

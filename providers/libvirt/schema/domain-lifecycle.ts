@@ -35,6 +35,22 @@ export const lifecycle = {
       "Write the SSH host key that is derived from the provider's `identitySecret` and the domain's name into the guest, at the first boot of each new root disk.",
     effect: "none",
   },
+  sshHostKeyGeneration: {
+    type: "integer",
+    defaultText: "the first",
+    minimum: 1,
+    description:
+      "Which of the SSH host keys that are derived for this domain; another number gives another key. A guest that runs takes it at once through its agent, and its SSH sessions stay; one that is off takes it when it is started. Only with `deriveSshHostKey`.",
+    effect: [{ when: "otherwise", effect: "live", because: "the guest takes it at once, sessions stay" }],
+  },
+  loginPublicKey: {
+    type: "string",
+    pattern: "^ssh-ed25519 [A-Za-z0-9+/]{68}( [ -~]*)?$",
+    description:
+      "Public key with which the guest lets its administration account log in, in place of the one of its seed; it is handed over with the SSH host key, in the same way. Only with `deriveSshHostKey`.",
+    defaultText: "the one of the seed",
+    effect: [{ when: "otherwise", effect: "live", because: "the guest takes it at once, sessions stay" }],
+  },
   stop: {
     type: "object",
     typeName: "Stop",

@@ -49,6 +49,9 @@ afterAll(async () => {
 });
 afterEach(() => removeDomains(client));
 
+const derived: PropertyMap = { deriveSshHostKey: true };
+const loginPublicKey = `ssh-ed25519 ${"A".repeat(68)}`;
+
 type Effect = "none" | "live" | "restart" | "rebuild" | "replace" | "forbidden";
 type Row = readonly [path: string, before: PropertyMap, after: PropertyMap, effect: Effect];
 
@@ -263,6 +266,8 @@ const rows: readonly Row[] = [
   ["restartTrigger", { restartTrigger: "one" }, { restartTrigger: "two" }, "restart"],
   ["restartTrigger", { restartTrigger: "one" }, none, "live"],
   ["deriveSshHostKey", none, { deriveSshHostKey: true }, "none"],
+  ["sshHostKeyGeneration", derived, { ...derived, sshHostKeyGeneration: 2 }, "live"],
+  ["loginPublicKey", derived, { ...derived, loginPublicKey }, "live"],
   ["stop", none, { stop: { timeoutSeconds: 5 } }, "none"],
   ["stop.timeoutSeconds", { stop: { timeoutSeconds: 5 } }, { stop: { timeoutSeconds: 6 } }, "none"],
   ["stop.onTimeout", none, { stop: { onTimeout: "powerOff" } }, "none"],

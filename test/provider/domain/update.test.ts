@@ -291,6 +291,85 @@ describe("update", () => {
     expect(host.stack.agent("node").calls).toEqual(["identity", "ready"]);
   });
 
+  /** What the guest's identity program was told, in order. */
+  function identities(): Record<string, unknown>[] {
+    const told: Record<string, unknown>[] = [];
+    host.stack.agent("node").on("identity", (options) => {
+      told.push(JSON.parse(options.input ?? ""));
+      return exited(0);
+    });
+    return told;
+  }
+  const loginPublicKey = `ssh-ed25519 ${"A".repeat(68)}`;
+
+  it("gives other keys to a machine that runs, which stays as it is", async () => {
+    const machine = await new Machine(host.stack, "node").create(node());
+    const agent = host.stack.agent("node");
+    const { sshHostPublicKey: first, ...rest } = machine.state;
+    agent.calls.length = 0;
+    const told = identities();
+    const news = node({ sshHostKeyGeneration: 2, loginPublicKey });
+    expect(await machine.preview(news)).toMatch(/^node: live \(sshHostKeyGeneration/);
+    const foreseen = await machine.previewOutputs(news);
+    await machine.update(news);
+    expect(agent.calls).toEqual(["identity"]);
+    expect(told).toEqual([
+      {
+        format: 2,
+        sshHostKey: expect.stringContaining("BEGIN OPENSSH PRIVATE KEY"),
+        machineId: expect.any(String),
+        loginPublicKey,
+      },
+    ]);
+    expect(machine.state).toEqual({ ...rest, sshHostPublicKey: foreseen.sshHostPublicKey });
+    expect(machine.state.sshHostPublicKey).not.toBe(first);
+    await machine.refresh();
+    expect(await machine.diff(news)).toMatchObject({ changes: "none" });
+  });
+
+  it("keeps what is recorded where the guest does not take them, and tries again", async () => {
+    const machine = await new Machine(host.stack, "node").create(node());
+    const { state } = machine;
+    host.stack.agent("node").on("identity", () => exited(1, "", "no such field"));
+    const news = node({ sshHostKeyGeneration: 2 });
+    await expect(machine.update(news)).rejects.toThrow(
+      /did not take its new keys: its program failed.*no such/s,
+    );
+    expect(machine.state).toEqual(state);
+    const told = identities();
+    await machine.update(news);
+    expect(told).toHaveLength(1);
+  });
+
+  it("gives them to a machine that is off when it is started, by whomever", async () => {
+    const off = node({ running: false });
+    const machine = await new Machine(host.stack, "node").create(node());
+    await machine.update(off);
+    const told = identities();
+    await machine.update({ ...off, sshHostKeyGeneration: 2 });
+    expect(told).toEqual([]);
+    await machine.refresh();
+    expect(await machine.diff({ ...off, sshHostKeyGeneration: 2 })).toMatchObject({ changes: "none" });
+    const domain = await host.client.domainLookupByName("node");
+    if (domain !== undefined) await host.client.domainCreate(domain);
+    await machine.refresh();
+    await machine.update(node({ sshHostKeyGeneration: 2 }));
+    expect(told).toMatchObject([{ format: 2 }]);
+    await machine.update({ ...off, sshHostKeyGeneration: 2 });
+    await machine.update(node({ sshHostKeyGeneration: 2 }));
+    expect(told).toHaveLength(2);
+    expect(machine.state.pending).toBeUndefined();
+  });
+
+  it("gives a new root disk the keys of now", async () => {
+    const machine = await new Machine(host.stack, "node").create(node({ sshHostKeyGeneration: 2 }));
+    const told = identities();
+    await machine.update(
+      node({ sshHostKeyGeneration: 2, rootDisk: { pool, image: "debian-b", sizeMiB: 200 } }),
+    );
+    expect(told).toMatchObject([{ format: 2 }]);
+  });
+
   it("keeps waits and permits out of the way", async () => {
     const machine = await new Machine(host.stack, "node").create(node());
     expect(await machine.diff(node({ ready: { timeoutSeconds: 9 } }))).toMatchObject({ changes: "none" });

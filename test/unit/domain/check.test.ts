@@ -132,6 +132,9 @@ describe("checkDomain", () => {
   it("wants the provider's secret for host keys", () => {
     const failures = checkDomain({ ...base, deriveSshHostKey: true }, { identitySecret: false });
     expect(failures.map((failure) => failure.property)).toEqual(["deriveSshHostKey"]);
+    expect(checkDomain({ ...base, sshHostKeyGeneration: 2 }, { identitySecret: true })).toMatchObject([
+      { property: "sshHostKeyGeneration", reason: expect.stringContaining("only with deriveSshHostKey") },
+    ]);
   });
 
   it("does not judge what is not known yet", () => {

@@ -69,6 +69,8 @@ describe("sshHostKeyPair", () => {
         const key = sshHostPublicKey(secret, one);
         expect(sshHostPublicKey(secret, one)).toBe(key);
         expect(sshHostPublicKey(`${secret}x`, one)).not.toBe(key);
+        expect(sshHostPublicKey(secret, one, 1)).toBe(key);
+        expect(sshHostPublicKey(secret, one, 2)).not.toBe(key);
         if (one !== other) expect(sshHostPublicKey(secret, other)).not.toBe(key);
       }),
       { numRuns: 50 },

@@ -241,5 +241,10 @@ function checkGuest(inputs: PropertyMap, identitySecret: boolean): CheckFailure[
   if (inputs.deriveSshHostKey === true && !identitySecret) {
     found.push(fail("deriveSshHostKey", "needs identitySecret in the provider's configuration"));
   }
+  for (const key of ["sshHostKeyGeneration", "loginPublicKey"] as const) {
+    if (inputs[key] !== undefined && inputs.deriveSshHostKey !== true) {
+      found.push(fail(key, "has an effect only with deriveSshHostKey; set that to true or remove it"));
+    }
+  }
   return found;
 }

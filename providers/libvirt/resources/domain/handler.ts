@@ -38,7 +38,7 @@ import type { Outcome } from "./lifecycle/result.ts";
 import { type Change, recoverDomain, updateDomain } from "./lifecycle/update.ts";
 import { type Facts, recordedFacts } from "./plan/facts.ts";
 import { createLine } from "./plan/line.ts";
-import { type DomainPlan, isHeavier, planDomain } from "./plan/plan.ts";
+import { changesIdentity, type DomainPlan, isHeavier, planDomain } from "./plan/plan.ts";
 import { type DomainParts, type Run, realParts } from "./run.ts";
 import { type DomainState, decodeState, encodeState, formatPlace } from "./state.ts";
 
@@ -81,9 +81,6 @@ function check(provider: ProviderContext, request: CheckRequest): CheckResult {
   return { inputs: request.news, failures: [...failures, ...changed] };
 }
 
-/** Outputs that no update changes. */
-const stables = ["uuid", "sshHostPublicKey"];
-
 function diff(call: CallContext, request: DiffRequest, replaced: Set<string>): DiffResult {
   const plan = planDomain(
     request.oldInputs,
@@ -104,7 +101,8 @@ function diff(call: CallContext, request: DiffRequest, replaced: Set<string>): D
     // Two machines of one name cannot exist beside each other.
     deleteBeforeReplace: true,
     stables: [
-      ...stables,
+      "uuid",
+      ...(changesIdentity(plan) ? [] : ["sshHostPublicKey"]),
       ...(plan.newRootDisk ? [] : ["generation", "rootVolume"]),
       ...(measures(plan, request.state) ? [] : ["bootSeconds"]),
     ],
@@ -167,12 +165,12 @@ function addressAndKey(run: Run, inputs: PropertyMap): PropertyMap {
   const addresses = interfaces.map((nic) => (isObject(nic) ? nic.address : undefined));
   const address = addresses.find((candidate) => candidate !== undefined && candidate !== null);
   const secret = run.provider.config.identitySecret;
-  const { name } = inputs;
+  const { name, sshHostKeyGeneration: generation = 1 } = inputs;
   const key =
     inputs.deriveSshHostKey !== true || secret === undefined
       ? undefined
-      : typeof name === "string"
-        ? sshHostPublicKey(secret, name)
+      : typeof name === "string" && typeof generation === "number"
+        ? sshHostPublicKey(secret, name, generation)
         : new Unknown();
   return {
     ...(address === undefined ? {} : { address }),

@@ -53,14 +53,14 @@ export const formatPlace = (place: VolumePlace): string => `${place.pool}/${plac
 /** Outputs that follow from inputs and configuration alone: previews know them. */
 export function computedOutputs(
   provider: ProviderContext,
-  inputs: Pick<DomainInputs, "name" | "interfaces" | "deriveSshHostKey">,
+  inputs: Pick<DomainInputs, "name" | "interfaces" | "deriveSshHostKey" | "sshHostKeyGeneration">,
 ): { address: string | undefined; sshHostPublicKey: string | undefined } {
   const secret = provider.config.identitySecret;
   return {
     address: inputs.interfaces?.find((nic) => nic.address !== undefined)?.address,
     sshHostPublicKey:
       inputs.deriveSshHostKey === true && secret !== undefined
-        ? sshHostPublicKey(secret, inputs.name)
+        ? sshHostPublicKey(secret, inputs.name, inputs.sshHostKeyGeneration)
         : undefined,
   };
 }

@@ -211,11 +211,22 @@ export async function awaitReady(
   }
 }
 
+/** What the guest's `identity` program reads: a host key and a machine-id; format 2 where the keys were changed. */
+export type Identity =
+  | { readonly sshHostEd25519: string; readonly machineId: string }
+  | {
+      readonly format: 2;
+      readonly sshHostKey: string;
+      readonly machineId: string;
+      /** In place of the one of the seed. */
+      readonly loginPublicKey?: string;
+    };
+
 /** Hands the machine its identity; secret, so only through standard input. Repeated until the program is there. */
 export async function writeIdentity(
   context: HookContext,
   options: {
-    identity: { sshHostEd25519: string; machineId: string };
+    identity: Identity;
     started: number;
     timeoutSeconds: number;
   },

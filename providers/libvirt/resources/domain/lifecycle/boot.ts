@@ -7,6 +7,7 @@ import {
   awaitReady,
   type HookContext,
   type HookResult,
+  type Identity,
   programs,
   writeIdentity,
 } from "../agent/hooks.ts";
@@ -59,7 +60,8 @@ async function startUnlessRunning(run: Run, ref: DomainRef): Promise<boolean> {
 }
 
 /**
- * Waits until a started machine is ready, as its `ready` input says; a new root disk gets its identity first.
+ * Waits until a started machine is ready, as its `ready` input says; a new root disk gets its identity first, and one
+ * whose keys were changed gets them again: it may have been off then.
  * @throws ProviderError saying what was missing.
  */
 export async function awaitBoot(
@@ -72,13 +74,10 @@ export async function awaitBoot(
   const context = await hookContext(run, ref);
   const limits = { started: context.clock.now(), timeoutSeconds };
   try {
-    if (newRootDisk && inputs.deriveSshHostKey === true) {
-      demand(
-        run,
-        timeoutSeconds,
-        "got no identity",
-        await writeIdentity(context, { identity: identityOf(run), ...limits }),
-      );
+    const late = keysChanged(inputs) && run.provider.config.identitySecret !== undefined;
+    if (inputs.deriveSshHostKey === true && (newRootDisk || late)) {
+      const identity = identityOf(run, inputs, keysChanged(inputs));
+      demand(run, timeoutSeconds, "got no identity", await writeIdentity(context, { identity, ...limits }));
     }
     const wait = inputs.ready?.wait ?? "hook";
     if (wait === "none") return { quiesceHook: undefined, seconds: undefined };
@@ -97,7 +96,23 @@ export async function awaitBoot(
   }
 }
 
-function identityOf(run: Run): { sshHostEd25519: string; machineId: string } {
+/** Time for a guest that runs to take other keys. */
+const keySeconds = 300;
+
+/** Gives a guest that runs the keys of its inputs; repeating it changes nothing. */
+export async function changeKeys(run: Run, ref: DomainRef, inputs: DomainInputs): Promise<void> {
+  const context = await hookContext(run, ref);
+  const identity = identityOf(run, inputs, true);
+  const limits = { started: context.clock.now(), timeoutSeconds: keySeconds };
+  demand(run, keySeconds, "did not take its new keys", await writeIdentity(context, { identity, ...limits }));
+}
+
+/** Whether the guest was ever told of other keys than those of its first boot. */
+const keysChanged = ({ loginPublicKey, sshHostKeyGeneration }: DomainInputs): boolean =>
+  loginPublicKey !== undefined || sshHostKeyGeneration !== undefined;
+
+/** @param changed For the form that guest software refuses which cannot change keys while it runs. */
+function identityOf(run: Run, inputs: DomainInputs, changed: boolean): Identity {
   const secret = run.provider.config.identitySecret;
   if (secret === undefined) {
     throw new ProviderError(
@@ -105,9 +120,15 @@ function identityOf(run: Run): { sshHostEd25519: string; machineId: string } {
       "failedPrecondition",
     );
   }
+  const id = machineId(secret, run.name);
+  const { privateKey } = sshHostKeyPair(secret, run.name, inputs.sshHostKeyGeneration);
+  if (!changed) return { sshHostEd25519: privateKey, machineId: id };
+  const { loginPublicKey } = inputs;
   return {
-    sshHostEd25519: sshHostKeyPair(secret, run.name).privateKey,
-    machineId: machineId(secret, run.name),
+    format: 2,
+    sshHostKey: privateKey,
+    machineId: id,
+    ...(loginPublicKey === undefined ? {} : { loginPublicKey }),
   };
 }
 

@@ -9,10 +9,10 @@ import { addEntries, removeEntries } from "../host/network-entries.ts";
 import type { Observation } from "../host/observe.ts";
 import { createOverlay, growOverlay, overlayName, requireImage } from "../host/overlay.ts";
 import type { DomainMark } from "../mark.ts";
-import type { DomainPlan } from "../plan/plan.ts";
+import { changesIdentity, type DomainPlan } from "../plan/plan.ts";
 import { type Run, withSignal } from "../run.ts";
 import { type DomainState, healthyFacts, measuredOn } from "../state.ts";
-import { type Booted, boot, startGuest } from "./boot.ts";
+import { type Booted, boot, changeKeys, startGuest } from "./boot.ts";
 import { bringUp } from "./create.ts";
 import { defineDomain, defineXml, newMark, setAutostart, writeMark } from "./define.ts";
 import { applyLive } from "./live.ts";
@@ -41,9 +41,13 @@ export async function updateDomain(run: Run, change: Change, seen: Observation):
     case "record":
       if (mark.inputHash !== seen.parsed.mark?.inputHash) await writeMark(run, seen.seen.ref, mark);
       return outcome(change, mark, seen);
-    case "live":
-      await changeLive(run, change, seen, mark);
-      return outcome(change, mark, seen);
+    case "live": {
+      // Keys that were changed while the machine was off: it is waited for again once it runs, and takes them then.
+      const owes = changesIdentity(plan) && seen.facts.power !== "running";
+      const marked: DomainMark = owes ? { ...mark, pending: mark.pending ?? "ready" } : mark;
+      await changeLive(run, change, seen, marked);
+      return outcome(change, marked, seen);
+    }
     case "continue":
     case "start":
     case "resume":
@@ -175,6 +179,10 @@ async function changeLive(run: Run, change: Change, seen: Observation, mark: Dom
   const running = seen.seen.liveXml !== undefined;
   await applyLive(run, seen.seen.ref, change.definition, seen);
   await grow(run, change, seen, running);
+  // A machine that is started or waited for takes them then.
+  if (change.plan.action === "live" && seen.facts.power === "running" && changesIdentity(change.plan)) {
+    await changeKeys(run, seen.seen.ref, change.inputs);
+  }
   const { client } = run.provider;
   const liveXml = running ? await client.domainGetXmlDesc(seen.seen.ref, withSignal(run)) : undefined;
   await write(run, change, seen, mark, liveXml);

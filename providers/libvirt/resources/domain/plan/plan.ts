@@ -152,10 +152,19 @@ function equalMembers(olds: PropertyMap, news: PropertyMap): ReadonlySet<string>
   return new Set(keys.filter((key) => isDeepStrictEqual(before?.[key], after?.[key])));
 }
 
+/** Inputs that the guest is told through its agent, beside its first SSH host key. */
+const identityInputs: readonly string[] = ["sshHostKeyGeneration", "loginPublicKey"];
+
+/** True where the guest is to take other keys. */
+export function changesIdentity({ changes }: Pick<DomainPlan, "changes">): boolean {
+  return changes.some(({ effect, path }) => effect !== "none" && identityInputs.includes(path));
+}
+
 /** Inputs that are no part of a definition. */
 const policies = new Set([
   "running",
   "deriveSshHostKey",
+  ...identityInputs,
   "stop",
   "quiesce",
   "ready",
@@ -163,10 +172,14 @@ const policies = new Set([
   "maxUnavailable",
 ]);
 
-/** True where a change is in the domain's XML: sizes of disks and autostart are not. */
+/** True where a change is in the domain's XML: sizes of disks, autostart and what the guest is told are not. */
 function writesDefinition(changes: readonly Change[]): boolean {
   return changes.some(
-    ({ effect, path }) => effect !== "none" && path !== "autostart" && !path.startsWith("rootDisk."),
+    ({ effect, path }) =>
+      effect !== "none" &&
+      path !== "autostart" &&
+      !identityInputs.includes(path) &&
+      !path.startsWith("rootDisk."),
   );
 }
 
