@@ -16,7 +16,7 @@ import { held, known } from "./held.ts";
 import { collectHostFacts } from "./host-facts.ts";
 import { builtImages } from "./image-software.ts";
 import { acceptedBuilds, imageFolder, resolveImages } from "./images.ts";
-import { keptInvoker, readInvoker } from "./invoker.ts";
+import { type Invoker, keptInvoker, readInvoker, rotatedInvoker } from "./invoker.ts";
 import { kvmFact } from "./kvm.ts";
 import { readLabFile } from "./read-lab-file.ts";
 
@@ -51,7 +51,9 @@ export async function declareLab(args: LabArgs): Promise<LabOutputs> {
   const cache = cacheFolder();
   const uri = config.hpc.host.uri;
   const now = readInvoker(stateFolder());
-  const invoker = await held(`${name}-invoker`, now, (kept) => keptInvoker(invokerSchema.parse(kept), now));
+  const settings = new pulumi.Config("hyperlab");
+  const keyGenerations = readKeyGenerations(settings.getObject<unknown>("keys"));
+  const invoker = await invokerOf(name, now, keyGenerations["user-keys"]);
   const probed = await kvmFact(uri, cache);
   const kept = await held(`${name}-kvm`, probed, (value) => keptKvm.parse(value));
   const kvm = kept.known ? kept : probed;
@@ -66,7 +68,6 @@ export async function declareLab(args: LabArgs): Promise<LabOutputs> {
     poolUuid: ownedUuid(owner, poolUrn(pool)),
     kvm,
   });
-  const settings = new pulumi.Config("hyperlab");
   const power = readPowerDeclarations(
     settings.getObject<unknown>("power"),
     settings.getObject<unknown>("restarts"),
@@ -82,12 +83,26 @@ export async function declareLab(args: LabArgs): Promise<LabOutputs> {
     plan: plan.hpc,
     owner: identity.owner,
     secret: identity.secret,
-    keyGenerations: readKeyGenerations(settings.getObject<unknown>("keys")),
+    keyGenerations,
     imageBuilds: acceptedBuilds(images, async (built) => {
       const again = planLab(config, { ...facts, images: built }, { power }).findings;
       if (hasErrors(again)) await endRun(printFindings(again, args.file, loaded.locate));
     }),
   });
+}
+
+/**
+ * Who counts as the person who runs hyperlab.
+ *
+ * @param generation Of that person's keys; undefined where they were never rotated.
+ */
+async function invokerOf(name: string, now: Invoker, generation: number | undefined): Promise<Invoker> {
+  const first = await held(`${name}-invoker`, now, (kept) => keptInvoker(invokerSchema.parse(kept), now));
+  if (generation === undefined) return first;
+  const keys = await held(`${name}-invoker-keys-${generation}`, now.sshKeys, (kept) =>
+    invokerSchema.shape.sshKeys.parse(kept),
+  );
+  return rotatedInvoker(first, keys, now);
 }
 
 /** URN of the cluster's pool: its UUID on the host is made from it. */

@@ -16,6 +16,12 @@ export function keptInvoker(kept: Invoker, now: Invoker): Invoker {
   return kept.sshKeys.length > 0 ? kept : { ...kept, sshKeys: now.sshKeys };
 }
 
+/** The same person with the keys of whoever rotated them, as they were then. */
+export function rotatedInvoker(first: Invoker, keys: string[], now: Invoker): Invoker {
+  const rotated = keptInvoker({ name: first.name, sshKeys: keys }, now);
+  return keptInvoker(rotated, first);
+}
+
 /**
  * The person who runs the program: the default user of a cluster that declares none.
  *

@@ -4,8 +4,8 @@ import * as pulumi from "@pulumi/pulumi";
 import type { HpcClusterPlan, NodePlan } from "../../planning/plan.ts";
 import type { HpcClusterArgs, NodeOutput, Verification } from "./args.ts";
 import type { KeyGenerations } from "./key-generations.ts";
-import { type ClusterKeys, clusterKeys, hostPublicKey } from "./keys.ts";
-import { createMachine, createNetwork } from "./machines.ts";
+import { acceptedHostKeys, type ClusterKeys, clusterKeys, type HostKeySource } from "./keys.ts";
+import { createMachine, createNetwork, type MachineKeys } from "./machines.ts";
 import { configureSlurm, controllerConnection, installSecrets, parseVerification } from "./slurm.ts";
 import { sshConfig } from "./ssh-config.ts";
 import { createStorage } from "./storage.ts";
@@ -32,7 +32,7 @@ export class HpcCluster extends pulumi.ComponentResource {
   readonly partitions: pulumi.Output<string[]>;
   /** Command that logs in to the controller as the first user. */
   readonly sshCommand: pulumi.Output<string>;
-  /** Block for `~/.ssh/config`: all machines with their pinned host keys. */
+  /** Block for `~/.ssh/config`: all machines with their pinned host keys, each the one in force and the next one. */
   readonly sshConfig: pulumi.Output<string>;
   /** Lines for a `known_hosts` file, for other clients than OpenSSH 8.5 and newer: name and address of every machine. */
   readonly knownHosts: pulumi.Output<string>;
@@ -53,14 +53,15 @@ export class HpcCluster extends pulumi.ComponentResource {
     );
     const onHost: pulumi.CustomResourceOptions = { parent: this, provider: host };
     const publicKeys = {
-      loginPublicKey: pulumi.unsecret(keys.loginSshKey.publicKey),
+      loginPublicKey: pulumi.unsecret(keys.seedLoginKey),
       clusterPublicKey: pulumi.unsecret(keys.clusterSshKey.publicKey),
     };
     const storage = createStorage(name, plan, args.imageBuilds ?? {}, publicKeys, onHost);
     const network = createNetwork(name, plan, onHost);
     const attached = { ...onHost, dependsOn: network === undefined ? [] : [network] };
+    const changed = machineKeys(keys, generations);
     const machine = (node: NodePlan, after: pulumi.Resource[]) =>
-      createMachine(node, storage, pulumi.mergeOptions(attached, { dependsOn: after }));
+      createMachine(node, storage, changed, pulumi.mergeOptions(attached, { dependsOn: after }));
 
     const computeNodes = (after: pulumi.Resource[]) => plan.computeNodes.map((node) => machine(node, after));
     // A cluster that is off, declared so or held: its compute nodes are emptied and stopped before their controller.
@@ -79,11 +80,11 @@ export class HpcCluster extends pulumi.ComponentResource {
     this.verification = verified.stdout.apply(parseVerification);
     this.nodes = this.verification.apply((verification) => nodeOutputs(plan, verification));
     this.partitions = pulumi.output(plan.slurm.partitions.map((partition) => partition.name));
-    this.knownHosts = pulumi.unsecret(keys.identitySecret).apply((secret) => knownHosts(plan, secret));
+    this.knownHosts = pulumi.unsecret(keys.apply((made) => knownHosts(plan, made)));
     const user = plan.users[0]?.name ?? plan.ssh.user;
     const jump = plan.ssh.proxyJump === undefined ? "" : `-J ${plan.ssh.proxyJump} `;
     this.sshCommand = pulumi.output(`ssh ${jump}${user}@${plan.controller.address}`);
-    this.sshConfig = pulumi.unsecret(keys.identitySecret).apply((secret) => sshConfig(plan, secret));
+    this.sshConfig = pulumi.unsecret(keys.apply((made) => sshConfig(plan, made)));
     this.registerOutputs({ controllerAddress: this.controllerAddress, partitions: this.partitions });
   }
 
@@ -131,10 +132,21 @@ function nodeOutputs(plan: HpcClusterPlan, verification: Verification): NodeOutp
   });
 }
 
-function knownHosts(plan: HpcClusterPlan, identitySecret: string): string {
+function knownHosts(plan: HpcClusterPlan, keys: HostKeySource): string {
   return [plan.controller, ...plan.computeNodes]
-    .map((node) => `${node.name},${node.address} ${hostPublicKey(identitySecret, node.name)}\n`)
+    .flatMap((node) =>
+      acceptedHostKeys(keys, node.name).map((key) => `${node.name},${node.address} ${key}\n`),
+    )
     .join("");
+}
+
+/** What the machines are told of keys. Nothing where nothing was ever rotated: they are left as they are. */
+function machineKeys(keys: pulumi.Output<ClusterKeys>, generations: KeyGenerations): MachineKeys {
+  const { "ssh-host-keys": sshHostKeyGeneration, "user-keys": userKeys } = generations;
+  return {
+    ...(sshHostKeyGeneration === undefined ? {} : { sshHostKeyGeneration }),
+    ...(userKeys === undefined ? {} : { loginPublicKey: pulumi.unsecret(keys.loginSshKey.publicKey) }),
+  };
 }
 
 /** Whether a machine is there to be talked to: one that is declared off is not, nor one that somebody stopped for a time. */

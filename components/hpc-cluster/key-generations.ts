@@ -1,5 +1,5 @@
 /** Keys that can be rotated alone; each has a generation of its own. */
-export const ROTATED_KEYS = ["slurm-key", "db-password"] as const;
+export const ROTATED_KEYS = ["slurm-key", "db-password", "ssh-host-keys", "user-keys"] as const;
 
 /** A key that can be rotated. */
 export type RotatedKey = (typeof ROTATED_KEYS)[number];
@@ -21,7 +21,7 @@ export function readKeyGenerations(value: unknown): KeyGenerations {
   for (const [name, generation] of Object.entries(value)) {
     if (!ROTATED_KEYS.some((key) => key === name)) {
       throw new Error(
-        `"hyperlab:keys" in the stack configuration has no key ${name}; it knows ${ROTATED_KEYS.join(" and ")}.`,
+        `"hyperlab:keys" in the stack configuration has no key ${name}; it knows ${ROTATED_KEYS.join(", ")}.`,
       );
     }
     if (!Number.isInteger(generation) || generation < 1) {

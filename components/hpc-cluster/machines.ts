@@ -15,10 +15,19 @@ export function createNetwork(
     : undefined;
 }
 
+/** Keys of a machine that are not those of its seed and its first boot. */
+export interface MachineKeys {
+  /** Absent where host keys were never rotated. */
+  readonly sshHostKeyGeneration?: number;
+  /** Absent where the login key was never rotated. */
+  readonly loginPublicKey?: pulumi.Input<string>;
+}
+
 /** One machine: one resource. */
 export function createMachine(
   node: NodePlan,
   storage: ClusterStorage,
+  keys: MachineKeys,
   opts: pulumi.CustomResourceOptions,
 ): libvirt.Domain {
   const seed = storage.seeds.get(node.seed);
@@ -32,6 +41,7 @@ export function createMachine(
   const guest = node.domain.disks.some((disk) => disk.serial === GUEST_SERIAL) ? guestSoftware : undefined;
   const args = {
     ...node.domain,
+    ...keys,
     disks: [
       ...node.domain.disks,
       { pool: node.domain.rootDisk.pool, volume: seed.name, target: "vdz", seed: true },

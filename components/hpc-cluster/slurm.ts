@@ -29,7 +29,7 @@ export function controllerHostKey(
   plan: HpcClusterPlan,
   keys: pulumi.Output<ClusterKeys>,
 ): pulumi.Output<string> {
-  return pulumi.unsecret(keys.apply((made) => hostPublicKey(made.identitySecret, plan.controller.name)));
+  return pulumi.unsecret(keys.apply((made) => hostPublicKey(made, plan.controller.name)));
 }
 
 /** Keys and passwords, to the controller's standard input. Runs again on a new controller disk. */
@@ -42,7 +42,8 @@ export function installSecrets(
   opts: pulumi.CustomResourceOptions,
 ): remote.Command {
   // A controller with programs that would switch keys at once, under the jobs that run, knows only the first format.
-  const rotated = Object.values(generations).some((made) => made > 1);
+  const { "db-password": password = 1, "slurm-key": slurmKey = 1 } = generations;
+  const rotated = Math.max(password, slurmKey) > 1;
   const document = keys.apply((made) =>
     JSON.stringify({
       format: rotated ? 2 : 1,
@@ -77,7 +78,7 @@ export function configureSlurm(
   const document = pulumi.unsecret(
     pulumi.all([keys, controller.bootSeconds]).apply(([made, seconds]) => {
       const measured = withMeasuredBoot(plan, seconds ?? 0);
-      const hostKey = (machine: string) => hostPublicKey(made.identitySecret, machine);
+      const hostKey = (machine: string) => hostPublicKey(made, machine);
       return JSON.stringify(controllerDocument(measured, hostKey));
     }),
   );

@@ -1,13 +1,13 @@
 import type { HpcClusterPlan, NodePlan } from "../../planning/plan.ts";
-import { hostPublicKey } from "./keys.ts";
+import { acceptedHostKeys, type HostKeySource } from "./keys.ts";
 
 /**
  * Block for OpenSSH's client configuration, complete in itself: the controller by name, compute nodes through it, each
- * with the one host key that is accepted.
+ * with the host keys that are accepted.
  *
- * @param identitySecret The cluster's, from which the host keys are derived; it does not occur in the text.
+ * @param keys The cluster's, from which the host keys are derived; its secret does not occur in the text.
  */
-export function sshConfig(plan: HpcClusterPlan, identitySecret: string): string {
+export function sshConfig(plan: HpcClusterPlan, keys: HostKeySource): string {
   const user = plan.users[0]?.name ?? plan.ssh.user;
   const block = (node: NodePlan, jump: string | undefined): string[] => [
     `Host ${node.name}`,
@@ -17,10 +17,17 @@ export function sshConfig(plan: HpcClusterPlan, identitySecret: string): string 
     `  HostKeyAlias ${node.name}`,
     // OpenSSH before 8.5 needs a known_hosts file with the output `knownHosts` instead.
     "  IgnoreUnknown KnownHostsCommand",
-    `  KnownHostsCommand /bin/echo ${node.name} ${hostPublicKey(identitySecret, node.name)}`,
+    `  KnownHostsCommand /usr/bin/printf "%%s %%s %%s\\n" ${accepted(keys, node.name)}`,
     ...(jump === undefined ? [] : [`  ProxyJump ${jump}`]),
   ];
   const controller = block(plan.controller, plan.ssh.proxyJump);
   const nodes = plan.computeNodes.flatMap((node) => block(node, plan.controller.name));
   return `${[...controller, ...nodes].join("\n")}\n`;
+}
+
+/** Words of the lines for `known_hosts`, three for each key. */
+function accepted(keys: HostKeySource, machine: string): string {
+  return acceptedHostKeys(keys, machine)
+    .map((key) => `${machine} ${key}`)
+    .join(" ");
 }

@@ -101,6 +101,7 @@ export class Domain extends pulumi.CustomResource {
             resourceInputs["guestAgent"] = args?.guestAgent;
             resourceInputs["hostDevices"] = args?.hostDevices;
             resourceInputs["interfaces"] = args?.interfaces;
+            resourceInputs["loginPublicKey"] = args?.loginPublicKey;
             resourceInputs["machine"] = args?.machine;
             resourceInputs["maxMemoryMiB"] = args?.maxMemoryMiB;
             resourceInputs["maxUnavailable"] = args?.maxUnavailable;
@@ -117,6 +118,7 @@ export class Domain extends pulumi.CustomResource {
             resourceInputs["rootDisk"] = args?.rootDisk;
             resourceInputs["running"] = args?.running;
             resourceInputs["smbiosSerial"] = args?.smbiosSerial;
+            resourceInputs["sshHostKeyGeneration"] = args?.sshHostKeyGeneration;
             resourceInputs["stop"] = args?.stop;
             resourceInputs["title"] = args?.title;
             resourceInputs["tpm"] = args?.tpm;
@@ -207,6 +209,10 @@ export interface DomainArgs {
      */
     interfaces?: pulumi.Input<pulumi.Input<inputs.InterfaceArgs>[] | undefined>;
     /**
+     * Public key with which the guest lets its administration account log in, in place of the one of its seed; it is handed over with the SSH host key, in the same way. Only with `deriveSshHostKey`. Default: the one of the seed. Change: live (the guest takes it at once, sessions stay).
+     */
+    loginPublicKey?: pulumi.Input<string | undefined>;
+    /**
      * Machine type. An alias is resolved by the host; the resolved type is not a change. Default: `"q35"`. Change: restart.
      */
     machine?: pulumi.Input<string | undefined>;
@@ -270,6 +276,10 @@ export interface DomainArgs {
      * SMBIOS system serial. `ds=nocloud;h=NAME;i=ID` gives cloud-init its host name and instance id without a seed of its own. Example: `"ds=nocloud;h=lab-compute-01;i=1"`. Change: rebuild when the instance id changes on a domain with a root disk (a new instance of cloud-init sets up a new root disk); restart otherwise.
      */
     smbiosSerial?: pulumi.Input<string | undefined>;
+    /**
+     * Which of the SSH host keys that are derived for this domain; another number gives another key. A guest that runs takes it at once through its agent, and its SSH sessions stay; one that is off takes it when it is started. Only with `deriveSshHostKey`. Default: the first. Change: live (the guest takes it at once, sessions stay).
+     */
+    sshHostKeyGeneration?: pulumi.Input<number | undefined>;
     /**
      * How the domain is stopped. Change: none.
      */

@@ -110,8 +110,9 @@ describe.each([{ preview: true }, { preview: false }])("HpcCluster, preview: $pr
     const { cluster, plan } = await declare(2, preview);
     expect(await resolved(cluster.controllerAddress)).toBe("10.57.0.2");
     const hosts = (await resolved(cluster.knownHosts)).trim().split("\n");
-    expect(hosts).toHaveLength(3);
-    expect(hosts[1]).toMatch(
+    // Two for each machine: the key in force and the next one.
+    expect(hosts).toHaveLength(6);
+    expect(hosts[2]).toMatch(
       new RegExp(`^dev-compute-01,${plan.computeNodes[0]?.address} ssh-ed25519 [A-Za-z0-9+/=]+$`),
     );
     expect(await resolved(cluster.sshCommand)).toBe("ssh ada@10.57.0.2");
@@ -133,33 +134,61 @@ it("takes SLURM's time-outs from the controller's measured boot, with everything
   expect(timeouts(fast)).toEqual(timeouts(assumed));
 });
 
-it.each([{ "slurm-key": 2 }, { "db-password": 2 }])(
-  "%j changes what the controller is told, and no machine, seed or anything else",
-  async (keyGenerations) => {
-    const secret = "5".repeat(64);
-    const inputsOf = async (more: { keyGenerations?: KeyGenerations }) => {
-      const { mocks } = await declare(2, false, { secret, ...more });
-      const ours = mocks.registered.filter(({ type }) => type !== "pulumi:index:Stash");
-      return new Map(
-        ours.map(({ name, inputs }) => [
-          name,
-          // The mark of the stack is another one in each test.
-          JSON.stringify({ ...inputs, ...("owner" in inputs ? { owner: "" } : {}) }),
-        ]),
-      );
-    };
-    const [before, first, after] = [
-      await inputsOf({}),
-      await inputsOf({ keyGenerations: { "slurm-key": 1, "db-password": 1 } }),
-      await inputsOf({ keyGenerations }),
-    ];
-    expect(first).toEqual(before);
-    expect([...after].filter(([name, inputs]) => before.get(name) !== inputs).map(([name]) => name)).toEqual([
-      "dev-secrets",
-    ]);
+describe("a rotation", () => {
+  const secret = "5".repeat(64);
+  const inputsOf = async (keyGenerations?: KeyGenerations) => {
+    const { mocks } = await declare(2, false, {
+      secret,
+      ...(keyGenerations === undefined ? {} : { keyGenerations }),
+    });
+    const ours = mocks.registered.filter(({ type }) => type !== "pulumi:index:Stash");
+    return new Map(
+      ours.map(({ name, inputs }) => [
+        name,
+        // The mark of the stack is another one in each test.
+        JSON.stringify({ ...inputs, ...("owner" in inputs ? { owner: "" } : {}) }),
+      ]),
+    );
+  };
+  /** Names of the resources whose inputs are others than in the first generation. */
+  const changedBy = async (keyGenerations: KeyGenerations) => {
+    const [before, after] = [await inputsOf(), await inputsOf(keyGenerations)];
     expect([...after.keys()]).toEqual([...before.keys()]);
-  },
-);
+    return [...after].filter(([name, inputs]) => before.get(name) !== inputs).map(([name]) => name);
+  };
+  const machines = ["dev-compute-01", "dev-compute-02", "dev-controller"];
+  const commands = ["dev-secrets", "dev-slurm-after", "dev-slurm-before"];
+
+  it("begins with the second generation", async () => {
+    expect(await changedBy({ "slurm-key": 1, "db-password": 1 })).toEqual([]);
+  });
+
+  it.each([{ "slurm-key": 2 }, { "db-password": 2 }])(
+    "of %j changes what the controller is told, and no machine, seed or anything else",
+    async (keyGenerations) => expect(await changedBy(keyGenerations)).toEqual(["dev-secrets"]),
+  );
+
+  it.each([{ "ssh-host-keys": 2 }, { "user-keys": 2 }])(
+    "of %j changes what machines are told while they run and how the controller is reached, and no seed",
+    async (keyGenerations) =>
+      expect((await changedBy(keyGenerations)).sort()).toEqual([...machines, ...commands].sort()),
+  );
+
+  it("tells machines of nothing but the keys that were rotated", async () => {
+    const told = async (keyGenerations: KeyGenerations) => {
+      const { mocks } = await declare(1, false, { secret, keyGenerations });
+      return mocks.ofType("libvirt:index:Domain").map(({ inputs }) => {
+        const { loginPublicKey, sshHostKeyGeneration } = inputs;
+        return { loginPublicKey, sshHostKeyGeneration };
+      });
+    };
+    const loginPublicKey = expect.stringMatching(/^ssh-ed25519 [\w+/]{68}/);
+    for (const machine of await told({ "ssh-host-keys": 3 }))
+      expect(machine).toEqual({ sshHostKeyGeneration: 3 });
+    for (const machine of await told({ "user-keys": 2 })) expect(machine).toEqual({ loginPublicKey });
+  });
+});
+
 describe("machines that are declared off", () => {
   const order = (mocks: RecordingMocks) =>
     mocks.registered
@@ -228,16 +257,15 @@ describe("outputs", () => {
 
   it("let OpenSSH in to every machine, with no key accepted but the pinned ones", async () => {
     const { cluster, plan } = await declare(2, false);
-    const keys = (await resolved(cluster.knownHosts))
-      .trim()
-      .split("\n")
-      .map((line) => line.replace(/^\S+ /, ""));
+    const lines = (await resolved(cluster.knownHosts)).trim().split("\n");
+    const keysOf = (name: string) =>
+      lines.filter((line) => line.startsWith(`${name},`)).map((line) => line.replace(/^\S+/, name));
     const blocks = (await resolved(cluster.sshConfig)).split(/^(?=Host )/m);
     expect(blocks).toEqual(
       [plan.controller, ...plan.computeNodes].map(
-        ({ name, address, role }, index) =>
+        ({ name, address, role }) =>
           `Host ${name}\n  HostName ${address}\n  User ada\n  StrictHostKeyChecking yes\n  HostKeyAlias ${name}\n` +
-          `  IgnoreUnknown KnownHostsCommand\n  KnownHostsCommand /bin/echo ${name} ${keys[index]}\n` +
+          `  IgnoreUnknown KnownHostsCommand\n  KnownHostsCommand /usr/bin/printf "%%s %%s %%s\\n" ${keysOf(name).join(" ")}\n` +
           (role === "controller" ? "" : "  ProxyJump dev-controller\n"),
       ),
     );

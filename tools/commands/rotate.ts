@@ -3,6 +3,7 @@ import type { EngineSession } from "../engine/operate.ts";
 import { checkpoint } from "../engine/query.ts";
 import { refuse } from "../preflight/refusal.ts";
 import { ask } from "../report/ask.ts";
+import { replaceOwnKey } from "../ssh/own-key.ts";
 import { declareNextGeneration } from "../state/key-generation.ts";
 import type { Context } from "./context.ts";
 import { prepareRun } from "./prepare.ts";
@@ -17,49 +18,19 @@ export interface RotateOptions {
 const EFFECTS: Readonly<Record<RotatedKey, string>> = {
   "slurm-key": "Every machine gets a new SLURM key in three steps, which takes some minutes; jobs go on.",
   "db-password": "The accounting database gets a new password and slurmdbd restarts; jobs go on.",
+  "ssh-host-keys":
+    "Every machine gets a new SSH host key while it runs; sessions and jobs go on. Who keeps the machines' keys in files of their own needs the new ones.",
+  "user-keys":
+    "hyperlab's own key to the machines is made anew, and yours where hyperlab made it; sessions and jobs go on. Where the cluster file names no users, the default user's keys become those that you have now.",
 };
-
-/** Keys that cannot be rotated, why, and what a person can do. */
-const NOT_YET = {
-  "ssh-host-keys": {
-    problem:
-      "the machines' SSH host keys cannot be rotated yet: hyperlab cannot replace them on machines that run",
-    fix: "where a host key is known to somebody else, make a new lab: hyperlab down, then hyperlab up",
-  },
-  "user-keys": {
-    problem: "the key that hyperlab made for a person without one cannot be rotated yet",
-    fix: "put other public keys under users: ssh_keys into the cluster file and run hyperlab up; no machine restarts",
-  },
-} as const;
-
-/** What `rotate` is asked for. */
-export type RotateTarget = RotatedKey | keyof typeof NOT_YET;
-
-/** Names of {@link RotateTarget}. */
-export const ROTATE_TARGETS: readonly RotateTarget[] = [
-  "slurm-key",
-  "db-password",
-  "ssh-host-keys",
-  "user-keys",
-];
 
 /**
  * Declares the next generation of a key and applies that as `up` does. Returns the exit code.
  *
- * @param open Makes the context; not called where the key cannot be rotated.
- * @throws Refusal where the key cannot be rotated.
+ * @throws Refusal where there is no cluster.
  */
-export async function rotate(
-  open: () => Context,
-  target: RotateTarget,
-  options: RotateOptions,
-): Promise<number> {
-  if (target === "ssh-host-keys" || target === "user-keys") {
-    const { fix, problem } = NOT_YET[target];
-    refuse("rotate", problem, fix);
-  }
-  const context = open();
-  return applyRotation(context, await prepareRun(context, "change"), target, options);
+export async function rotate(context: Context, key: RotatedKey, options: RotateOptions): Promise<number> {
+  return applyRotation(context, await prepareRun(context, "change"), key, options);
 }
 
 /** As `rotate`, with an engine that is there already. */
@@ -79,9 +50,12 @@ export async function applyRotation(
       "run hyperlab up first",
     );
   }
+  const own = key === "user-keys" ? await replaceOwnKey(layout.folder) : undefined;
   const declared = declareNextGeneration(layout, root, key);
   let begun = false;
   try {
+    if (own !== undefined)
+      report.line(`${own.file} is made anew; the old key is kept until it is not needed any more.`);
     report.line(`${declared.file}: ${key} goes from generation ${declared.from} to ${declared.to}`);
     const result = await tryUp(context, session, { ...options, confirm: EFFECTS[key] }, question);
     begun = result.begun;
@@ -89,6 +63,7 @@ export async function applyRotation(
   } finally {
     if (!begun) {
       declared.undo();
+      own?.undo();
       report.line(`${declared.file} is as it was before.`);
     }
   }

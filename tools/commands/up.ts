@@ -6,6 +6,8 @@ import { readLabOutputs, renderLab } from "../report/lab-summary.ts";
 import { type PreviewSummary, renderPreview } from "../report/preview-table.ts";
 import type { Reporter } from "../report/progress.ts";
 import { judgePreview } from "../report/verdict.ts";
+import { forgetRetiredKey } from "../ssh/own-key.ts";
+import { isOnlyStack } from "../state/checkpoint.ts";
 import { fingerprint } from "../state/fingerprint.ts";
 import { type Context, clusterFile } from "./context.ts";
 import { prepareRun } from "./prepare.ts";
@@ -89,6 +91,8 @@ export async function tryUp(
     showHeld(report, summary);
     report.line("Nothing changes.");
   }
+  // Other stacks may have been told of the old one, and not of the new one.
+  if (isOnlyStack(layout)) forgetRetiredKey(layout.folder);
   report.line();
   const outputs = readLabOutputs(await stackOutputs(session));
   for (const line of renderLab(outputs, layout.folder)) report.line(line);

@@ -1,5 +1,5 @@
-import { existsSync, readFileSync } from "node:fs";
-import { join } from "node:path";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { basename, dirname, join } from "node:path";
 import type { StateLayout } from "./layout.ts";
 
 /** What is read of a stack's state without asking the engine. */
@@ -43,6 +43,13 @@ export function parseDeployment(content: unknown): Omit<CheckpointSummary, "exis
 export function checkpointFile(layout: StateLayout): string | undefined {
   if (layout.backendFolder === undefined) return undefined;
   return join(layout.backendFolder, ".pulumi", "stacks", layout.project, `${layout.stack}.json`);
+}
+
+/** Whether a file backend has no other stack of the project; false for another backend, which may have any. */
+export function isOnlyStack(layout: StateLayout): boolean {
+  const file = checkpointFile(layout);
+  if (file === undefined || !existsSync(dirname(file))) return false;
+  return readdirSync(dirname(file)).every((name) => !name.endsWith(".json") || name === basename(file));
 }
 
 /** State of a stack of a file backend; undefined for another backend, which only the engine can read. */

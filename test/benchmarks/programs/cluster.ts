@@ -16,7 +16,7 @@ class BenchCluster extends pulumi.ComponentResource {
     const storage = createStorage(name, plan, {}, { loginPublicKey: key, clusterPublicKey: key }, onHost);
     const network = createNetwork(name, plan, onHost);
     const attached = { ...onHost, dependsOn: network === undefined ? [] : [network] };
-    for (const node of plan.computeNodes) createMachine(node, storage, attached);
+    for (const node of plan.computeNodes) createMachine(node, storage, {}, attached);
   }
 }
 

@@ -3,8 +3,11 @@ import { existsSync, readFileSync, rmSync } from "node:fs";
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import type { RotatedKey } from "../../../components/hpc-cluster/key-generations.ts";
 import { applyRotation } from "../../../tools/commands/rotate.ts";
+import { bringUp } from "../../../tools/commands/up.ts";
 import { cacheFolder } from "../../../tools/paths.ts";
+import { ensureUserKey, identityFiles } from "../../../tools/ssh/own-key.ts";
 import { type EngineProject, engineProject } from "../../support/engine-project.ts";
 
 /** What the controller's step does with the generations that the stack declares; where `gate` is missing it fails. */
@@ -29,11 +32,14 @@ describe("rotate", () => {
   });
   afterEach(() => project.dispose());
 
-  async function rotate(answer?: string, yes = false) {
+  const context = () => {
+    const { layout, report, root } = project;
+    return { root, cache: cacheFolder(), report, layout, interactive: true, env: process.env };
+  };
+
+  async function rotate(answer?: string, yes = false, key: RotatedKey = "slurm-key") {
     const asked: string[] = [];
-    const { layout, report, root, session } = project;
-    const context = { root, cache: cacheFolder(), report, layout, interactive: true, env: process.env };
-    const code = await applyRotation(context, session, "slurm-key", { yes }, async (text) => {
+    const code = await applyRotation(context(), project.session, key, { yes }, async (text) => {
       asked.push(text);
       return answer;
     });
@@ -71,6 +77,25 @@ describe("rotate", () => {
     await writeFile(gate, "");
     await project.mustRun("up");
     expect(await project.outputs()).toEqual({ generations: { "slurm-key": 2 } });
+  });
+
+  it("makes a person's key anew where hyperlab made it, and keeps the old one until machines know the new one", async () => {
+    await project.mustRun("up");
+    const { folder } = project.layout;
+    const own = await ensureUserKey(folder, project.root);
+    const text = (): string => readFileSync(own ?? "", "utf8");
+    const tried = () => identityFiles(folder, project.root).length;
+    const first = text();
+    expect((await rotate("n", false, "user-keys")).code).toBe(1);
+    expect([text(), tried()]).toEqual([first, 1]);
+    rmSync(gate);
+    expect((await rotate("y", false, "user-keys")).code).toBe(1);
+    expect(text()).not.toBe(first);
+    expect(tried()).toBe(2);
+    await writeFile(gate, "");
+    expect(await bringUp(context(), project.session, { yes: true })).toBe(0);
+    expect(tried()).toBe(1);
+    expect(await project.outputs()).toEqual({ generations: { "user-keys": 2 } });
   });
 
   it("writes beside the state where the checkout has no file for the stack", async () => {

@@ -5,7 +5,7 @@ import {
   ROTATED_KEYS,
   readKeyGenerations,
 } from "../../../components/hpc-cluster/key-generations.ts";
-import { clusterKeys, hostPublicKey } from "../../../components/hpc-cluster/keys.ts";
+import { acceptedHostKeys, clusterKeys, hostPublicKey } from "../../../components/hpc-cluster/keys.ts";
 
 const secret = fc
   .uint8Array({ minLength: 32, maxLength: 32 })
@@ -31,8 +31,8 @@ describe("clusterKeys", () => {
       made.slurmJwks,
       made.loginSshKey.publicKey.split(" ")[1],
       made.clusterSshKey.publicKey.split(" ")[1],
-      hostPublicKey(made.identitySecret, "a"),
-      hostPublicKey(made.identitySecret, "b"),
+      hostPublicKey(made, "a"),
+      hostPublicKey(made, "b"),
     ]);
     expect(new Set(keys).size).toBe(keys.length);
   });
@@ -80,8 +80,16 @@ describe("generations of keys", () => {
 
   it("change the key that is rotated and no other, and never give a key a second time", () => {
     const part = (generations: KeyGenerations) => {
-      const { databasePassword, slurmJwks, ...others } = clusterKeys(value, "lab", generations);
-      return { "slurm-key": slurmJwks, "db-password": databasePassword, others };
+      const made = clusterKeys(value, "lab", generations);
+      const { databasePassword, hostKeyGeneration: _, loginSshKey, slurmJwks, ...others } = made;
+      return {
+        "slurm-key": slurmJwks,
+        "db-password": databasePassword,
+        "ssh-host-keys": hostPublicKey(made, "a"),
+        "user-keys": loginSshKey.privateKey,
+        // The key of seeds among them: they make their machines anew when they change.
+        others,
+      };
     };
     const first = part({});
     fc.assert(
@@ -90,6 +98,21 @@ describe("generations of keys", () => {
         expect(rotated).toEqual({ ...first, [key]: rotated[key] });
         expect(rotated[key]).not.toBe(first[key]);
         expect(part({ [key]: generation + 1 })[key]).not.toBe(rotated[key]);
+      }),
+      { numRuns: 20 },
+    );
+  });
+
+  it("let who has the host keys of today know the machines while they change, and no longer than one rotation", () => {
+    fc.assert(
+      fc.property(fc.integer({ min: 1, max: 1000 }), (generation) => {
+        const made = (number: number) => clusterKeys(value, "lab", { "ssh-host-keys": number });
+        const accepted = acceptedHostKeys(made(generation), "a");
+        expect(accepted).toEqual([
+          hostPublicKey(made(generation), "a"),
+          hostPublicKey(made(generation + 1), "a"),
+        ]);
+        expect(acceptedHostKeys(made(generation + 1), "a")).not.toContain(accepted[0]);
       }),
       { numRuns: 20 },
     );

@@ -1,9 +1,9 @@
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { keptInvoker, readInvoker } from "../../../lab/invoker.ts";
-import { ensureUserKey, identityFiles } from "../../../tools/ssh/own-key.ts";
+import { keptInvoker, readInvoker, rotatedInvoker } from "../../../lab/invoker.ts";
+import { ensureUserKey, forgetRetiredKey, identityFiles, replaceOwnKey } from "../../../tools/ssh/own-key.ts";
 
 const ED25519 = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIA== ada@desk";
 const RSA = "ssh-rsa AAAAB3NzaC1yc2EAAAADAQABAAAB";
@@ -59,5 +59,32 @@ describe("the keys of whoever runs hyperlab", () => {
     const bob = { name: "bob", sshKeys: [RSA] };
     expect(keptInvoker(ada, bob)).toEqual(ada);
     expect(keptInvoker({ ...ada, sshKeys: [] }, bob)).toEqual({ name: "ada", sshKeys: [RSA] });
+    expect(rotatedInvoker(ada, [RSA], ada)).toEqual({ name: "ada", sshKeys: [RSA] });
+    expect(rotatedInvoker(ada, [], bob)).toEqual({ name: "ada", sshKeys: [RSA] });
+    expect(rotatedInvoker(ada, [], { ...bob, sshKeys: [] })).toEqual(ada);
+  });
+
+  it("are made anew where hyperlab made them; the old one is tried too until it is forgotten", async () => {
+    expect(await replaceOwnKey(state)).toBeUndefined();
+    const made = (await ensureUserKey(state, home)) ?? "";
+    const [old, authorized] = [readFileSync(made, "utf8"), readInvoker(state, home).sshKeys];
+    const replaced = await replaceOwnKey(state);
+    const [retired] = identityFiles(state, home).slice(1);
+    expect(identityFiles(state, home)).toEqual([made, retired]);
+    expect(readFileSync(retired ?? "", "utf8")).toBe(old);
+    const now = readInvoker(state, home).sshKeys;
+    expect(now).toHaveLength(1);
+    expect(now).not.toEqual(authorized);
+    expect(statSync(made).mode & 0o777).toBe(0o600);
+
+    replaced?.undo();
+    expect(readFileSync(made, "utf8")).toBe(old);
+    expect(readInvoker(state, home).sshKeys).toEqual(authorized);
+    expect(identityFiles(state, home)).toEqual([made]);
+
+    await replaceOwnKey(state);
+    forgetRetiredKey(state);
+    expect(identityFiles(state, home)).toEqual([made]);
+    expect(readdirSync(state).sort()).toEqual(["id_ed25519", "id_ed25519.pub"]);
   });
 });

@@ -3,7 +3,7 @@
 import hashlib
 import json
 
-from hyperlab import firewall
+from hyperlab import firewall, host_keys
 from hyperlab.process import Problem
 
 FORMAT = 1
@@ -32,6 +32,9 @@ def make(document, controller, jwks):
         "subnet": document["network"]["subnet"],
         "network": firewall.network(document, controller),
         "slurmJwks": jwks,
+        # No node needs them. One that was off when they changed takes a bundle again, which it gets by its new key only:
+        # its slurmd does not start before.
+        "hostKeys": digest([[node["name"], host_keys.of(node)] for node in document["nodes"]]),
     }
 
 

@@ -17,6 +17,7 @@ from hyperlab import (
     drain,
     files,
     firewall,
+    host_keys,
     leaving,
     machine,
     rotation,
@@ -327,7 +328,10 @@ def restore_conf(texts):
 def publish(wanted, controller, jwks):
     """Give the nodes what they need; the distributor takes it from here."""
     content = bundle.make(wanted, controller, jwks)
-    nodes = [{key: entry[key] for key in ("name", "address", "hostKey")} for entry in wanted["nodes"]]
+    nodes = [
+        {"name": entry["name"], "address": entry["address"], "hostKeys": host_keys.of(entry)}
+        for entry in wanted["nodes"]
+    ]
     files.write_json(DOCUMENT, wanted)
     files.write_json(BUNDLE, {"bundle": content, "digest": bundle.digest(content), "nodes": nodes})
     distribute()
@@ -382,7 +386,8 @@ def before(text):
     state_disk.mount()
     active = current_conf()
     transition = slurm_conf.transitional(active, wanted["slurmConf"]) if active else wanted["slurmConf"]
-    apply_document(with_leaving(wanted, active, files.read_json(DOCUMENT)), transition)
+    stored = files.read_json(DOCUMENT)
+    apply_document(with_leaving(host_keys.with_known(wanted, stored), active, stored), transition)
     return_nodes({entry["name"] for entry in wanted["nodes"]})
     return {"nodes": len(wanted["nodes"]), "leaving": slurm_conf.leaving_nodes(active, names_of(wanted))}
 

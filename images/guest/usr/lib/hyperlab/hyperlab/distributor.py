@@ -15,7 +15,7 @@ import subprocess
 import sys
 import time
 
-from hyperlab import controller, files
+from hyperlab import controller, files, host_keys
 
 PORT = 6816
 KNOWN_HOSTS = "/run/hyperlab/known_hosts"
@@ -92,8 +92,8 @@ class Schedule:
 
 
 def known_hosts(nodes):
-    """Lines that pin each node's host key under its name."""
-    return "".join(f"{node['name']} {node['hostKey']}\n" for node in nodes)
+    """Lines that pin each node's host keys under its name."""
+    return "".join(host_keys.lines(node["name"], host_keys.of(node)) for node in nodes)
 
 
 def push_command(node):

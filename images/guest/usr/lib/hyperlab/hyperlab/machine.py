@@ -2,7 +2,7 @@
 
 import os
 
-from hyperlab import files
+from hyperlab import files, host_keys
 from hyperlab.process import run, succeeds
 
 LOCAL_HOSTS = "127.0.0.1 localhost\n::1 localhost ip6-localhost ip6-loopback\n"
@@ -15,7 +15,7 @@ def write_hosts(lines):
 
 def know_hosts(nodes):
     """Pinned host keys of the nodes for everybody's ssh on this machine."""
-    lines = [f"{node['name']},{node['address']} {node['hostKey']}\n" for node in nodes]
+    lines = [host_keys.lines(f"{node['name']},{node['address']}", host_keys.of(node)) for node in nodes]
     files.write("/etc/ssh/ssh_known_hosts", "".join(lines))
 
 

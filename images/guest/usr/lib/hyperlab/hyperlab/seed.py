@@ -8,6 +8,8 @@ from hyperlab.process import Problem, run
 SEED = "/etc/hyperlab/seed.json"
 APPLIED = "/var/lib/hyperlab/applied.json"
 CONFIGURED = "/var/lib/hyperlab/configured"
+#: Who may log in as the administration account, where that is no more the key of the seed (hyperlab.identity).
+LOGIN = "/var/lib/hyperlab/login.pub"
 
 #: Ordinary users get into nodes of their jobs only: /etc/pam.d/hyperlab-node decides.
 COMPUTE_SSHD = "UsePAM yes\nPAMServiceName hyperlab-node\n"
@@ -28,6 +30,12 @@ def forced(key):
     return f'restrict,command="/usr/lib/hyperlab/node" {key}\n'
 
 
+def authorize_login(seed):
+    """The seed stays as it was when the machine was made, so that it makes no machine anew; what came later counts."""
+    os.makedirs(machine.KEYS, mode=0o755, exist_ok=True)
+    files.write(f"{machine.KEYS}/hyperlab", (files.read_text(LOGIN).strip() or seed["loginPublicKey"]) + "\n")
+
+
 def setup():
     """Keys, firewall and the role's services. A machine without a seed of ours stays a plain machine."""
     root_disk.grow()
@@ -35,8 +43,7 @@ def setup():
         return
     seed = load()
     files.write("/etc/hyperlab/role", seed["role"] + "\n")
-    os.makedirs(machine.KEYS, mode=0o755, exist_ok=True)
-    files.write(f"{machine.KEYS}/hyperlab", seed["loginPublicKey"] + "\n")
+    authorize_login(seed)
     if seed["role"] == "compute":
         setup_compute(seed)
     else:
