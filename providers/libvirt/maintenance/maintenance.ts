@@ -2,7 +2,7 @@ import type { CallContext, Logger } from "../../plugin/types.ts";
 import type { ProviderContext } from "../context.ts";
 import { type Hold, holdKey, holdNamespace, renderHold } from "../ownership/index.ts";
 import { again } from "../resources/domain/host/again.ts";
-import { awaitBoot, startGuest } from "../resources/domain/lifecycle/boot.ts";
+import { awaitBoot, keysChanged, startGuest } from "../resources/domain/lifecycle/boot.ts";
 import { stopGuest } from "../resources/domain/lifecycle/stop.ts";
 import { type DomainParts, type Run, realParts } from "../resources/domain/run.ts";
 import {
@@ -20,7 +20,7 @@ import {
 export interface MachineResult {
   readonly name: string;
   readonly outcome: "stopped" | "returned" | "already off" | "left alone" | "failed" | "not tried";
-  /** Why, where it failed or was not tried. */
+  /** Why, where it failed or was not tried, or what is left to do. */
   readonly why?: string;
 }
 
@@ -169,10 +169,13 @@ async function bringBackMachine(context: MaintenanceContext, machine: HostMachin
   if (!isEvacuated(machine) || hold === undefined) return { name, outcome: "left alone" };
   const run = runOf(context, machine);
   await startGuest(run, machine.ref);
-  await awaitBoot(run, machine.ref, machine.inputs, false);
+  // Keys that were rotated meanwhile only an update can give; a node does not get ready without them.
+  const owesKeys = machine.pending !== undefined && keysChanged(machine.inputs);
+  if (!owesKeys) await awaitBoot(run, machine.ref, machine.inputs, false);
   if (hold.autostart === true) await setAutostart(run, machine, true);
   await writeHold(run, machine, hold.replaced);
-  return { name, outcome: "returned" };
+  const why = "serves after the next hyperlab up, which gives it the keys that were rotated meanwhile";
+  return { name, outcome: "returned", ...(owesKeys ? { why } : {}) };
 }
 
 /** Marks the machine and keeps it from starting with its host, which may be booted several times meanwhile. */

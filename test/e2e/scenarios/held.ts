@@ -10,8 +10,46 @@ export function heldNode(cluster: ClusterUnderTest): void {
   const { administrator, base, controller, first, lab, second, slurm } = cluster;
   const hyperlab = (...args: string[]) => lab.hyperlab(...args);
 
-  /** Rotates a key while a job runs on the first node; gives the secret before and after. */
-  async function whileAJobRuns(key: string, secret: string): Promise<{ old: string; current: string }> {
+  /** The host key that a machine's sshd shows. */
+  const served = (machine: string): Promise<string> =>
+    hypervisor.shell(machine, "ssh-keyscan -t ed25519 127.0.0.1 2>/dev/null | cut -d' ' -f3");
+  /** Everything that lets somebody in to a machine as, or make it known as, what it is. */
+  const sshKeys = async (machine: string): Promise<string[]> => [
+    await served(machine),
+    await hypervisor.shell(machine, "cat /etc/hyperlab/authorized_keys/hyperlab"),
+  ];
+  /** What the controller knows of the second node. */
+  const known = (): Promise<string> =>
+    hypervisor.shell(controller, `grep ^${second}, /etc/ssh/ssh_known_hosts`);
+
+  /** Rotates all SSH keys in one update, the one by its command and the other by its number; a session stays open. */
+  async function rotateSshKeys(): Promise<void> {
+    const before = [await sshKeys(controller), await sshKeys(first)].flat();
+    const knownBefore = await known();
+    const session = lab.ssh(
+      "for i in $(seq 600); do test ! -e rotated || break; sleep 1; done; rm rotated && echo stayed",
+    );
+    session.catch(() => undefined);
+    lab.raiseGeneration("user-keys");
+    expect(await hyperlab("rotate", "ssh-host-keys", "--yes")).toMatch(new RegExp(`^${first} +live `, "m"));
+    // With the client configuration of before, then with the one of now.
+    await lab.ssh("touch rotated");
+    expect(await session).toBe("stayed");
+    await lab.openSsh();
+    await lab.ssh("true");
+    const after = [await sshKeys(controller), await sshKeys(first)].flat();
+    for (const key of after) expect(key).toContain("AAAA");
+    for (const key of before) expect(after).not.toContain(key);
+    expect(await known()).not.toBe(knownBefore);
+    expect((await known()).split("\n")).toHaveLength(1);
+  }
+
+  /** Rotates a key while a job runs on the first node, and does more beside it; gives the secret before and after. */
+  async function whileAJobRuns(
+    key: string,
+    secret: string,
+    more: () => Promise<void> = async () => undefined,
+  ): Promise<{ old: string; current: string }> {
     const earlier = await slurm.submit(`-N1 -w ${first} --wrap hostname`);
     await slurm.ended(earlier, "COMPLETED");
     const job = await slurm.submitUntilTold(`-N1 -w ${first}`);
@@ -19,6 +57,7 @@ export function heldNode(cluster: ClusterUnderTest): void {
     const [before, old] = [await cluster.machines(), (await cluster.secrets())[secret] ?? ""];
 
     await hyperlab("rotate", key, "--yes");
+    await more();
 
     expect(changes(before, await cluster.machines())).toEqual({});
     expect(await slurm.process(job, first)).toEqual(process);
@@ -58,7 +97,7 @@ export function heldNode(cluster: ClusterUnderTest): void {
       slurmKey = await whileAJobRuns("slurm-key", "SLURM's key");
     });
 
-    it("misses that the database gets another password", async () => {
+    it("misses that the database gets another password, and every machine other SSH keys", async () => {
       // In files, as the guest agent writes what it is told to run into the journal.
       const [conf, kept] = ["/etc/slurm/slurmdbd.conf", "/run/hyperlab/slurmdbd-before.conf"];
       const logIn = (file: string): Promise<string> =>
@@ -69,7 +108,7 @@ mariadb --defaults-file=/run/hyperlab/client.cnf -e 'select 1' >/dev/null 2>&1 &
 rm /run/hyperlab/client.cnf`,
         );
       await hypervisor.shell(controller, `cp -p ${conf} ${kept}`);
-      const { current, old } = await whileAJobRuns("db-password", "password of the database");
+      const { current, old } = await whileAJobRuns("db-password", "password of the database", rotateSshKeys);
       const held = await hypervisor.shell(controller, `cat ${conf}`);
       expect(held.split("\n")).toContain(`StoragePass=${current}`);
       expect(held).not.toContain(old);
@@ -100,6 +139,7 @@ rm /run/hyperlab/client.cnf`,
         expect(held, machine).toContain(slurmKey.current);
         expect(held, machine).not.toContain(slurmKey.old);
       }
+      expect(await known()).toContain(await served(second));
       const strangers = await hypervisor.shell(
         second,
         "journalctl -b -u slurmd | grep -c 'could not find kid' || true",

@@ -134,6 +134,15 @@ export class LabUnderTest {
     return succeeded(`hyperlab ${args.join(" ")}`, await this.npm("hyperlab", ...args));
   }
 
+  /** Declares the second generation of a key by hand, beside one that was rotated by the command. */
+  raiseGeneration(key: string): void {
+    const file = join(this.stateFolder, "project", `Pulumi.${STACK}.yaml`);
+    const text = readFileSync(file, "utf8");
+    const raised = text.replace(/^( +)slurm-key: \d+$/m, `$&\n$1${key}: 2`);
+    if (raised === text) throw new Error(`${file} names no generation of slurm-key:\n${text}`);
+    writeFileSync(file, raised);
+  }
+
   async down(): Promise<void> {
     succeeded("npm run down", await this.npm("down", "--yes"));
   }

@@ -274,6 +274,31 @@ describe("return", () => {
     });
   });
 
+  it("does not wait for a machine whose keys were rotated meanwhile: the next update gives them", async () => {
+    const made = await lab();
+    await made.evacuate();
+    const [machine, recorded] = [made.machines.get("node-1"), made.recorded[1]];
+    if (machine === undefined || recorded === undefined) throw new Error("the lab has no node-1");
+    const inputs = { ...machine.inputs, sshHostKeyGeneration: 2 };
+    await machine.refresh();
+    await machine.update(inputs);
+    made.recorded[1] = { ...recorded, inputs: { ...recorded.inputs, sshHostKeyGeneration: 2 } };
+    made.trace.length = 0;
+    await made.bringBack();
+    expect(made.trace).not.toContain("node-1 ready");
+    expect(made.trace).toContain("node-2 ready");
+    expect(made.finished).toContainEqual({
+      name: "node-1",
+      outcome: "returned",
+      why: expect.stringContaining("next hyperlab up"),
+    });
+    const { calls } = host.stack.agent("node-1");
+    calls.length = 0;
+    await machine.refresh();
+    await machine.update(inputs);
+    expect(calls).toEqual(["identity", "ready"]);
+  });
+
   it("waits with the nodes until the controller is ready, and goes on when called again", async () => {
     const made = await lab();
     await made.evacuate();

@@ -108,7 +108,7 @@ export async function changeKeys(run: Run, ref: DomainRef, inputs: DomainInputs)
 }
 
 /** Whether the guest was ever told of other keys than those of its first boot. */
-const keysChanged = ({ loginPublicKey, sshHostKeyGeneration }: DomainInputs): boolean =>
+export const keysChanged = ({ loginPublicKey, sshHostKeyGeneration }: DomainInputs): boolean =>
   loginPublicKey !== undefined || sshHostKeyGeneration !== undefined;
 
 /** @param changed For the form that guest software refuses which cannot change keys while it runs. */
