@@ -74,7 +74,8 @@ def reload_sshd(public):
                 f"identity: sshd still shows another host key {SERVED_SECONDS} s after it was told of the new one. "
                 "Look at `journalctl -u ssh` in the guest."
             )
-        time.sleep(0.2)
+        # Not more often: sshd shuts out who comes again and again without a login.
+        time.sleep(0.5)
 
 
 def apply(text):
