@@ -60,12 +60,14 @@ export class HpcCluster extends pulumi.ComponentResource {
     const network = createNetwork(name, plan, onHost);
     const attached = { ...onHost, dependsOn: network === undefined ? [] : [network] };
     const changed = machineKeys(keys, generations);
-    const machine = (node: NodePlan, after: pulumi.Resource[]) =>
-      createMachine(node, storage, changed, pulumi.mergeOptions(attached, { dependsOn: after }));
+    const machine = (node: NodePlan, dependsOn: pulumi.Resource[], ignoreChanges: string[] = []) =>
+      createMachine(node, storage, changed, pulumi.mergeOptions(attached, { dependsOn, ignoreChanges }));
 
-    const computeNodes = (after: pulumi.Resource[]) => plan.computeNodes.map((node) => machine(node, after));
-    // A cluster that is off, declared so or held: its compute nodes are emptied and stopped before their controller.
-    const off = isOn(plan.controller) ? undefined : computeNodes([]);
+    const computeNodes = (after: pulumi.Resource[], ignoreChanges?: string[]) =>
+      plan.computeNodes.map((node) => machine(node, after, ignoreChanges));
+    // A cluster that is off, declared so or held: its compute nodes are emptied and stopped before their controller. Nodes
+    // that run keep their host keys until it is on again: it would not know the new ones.
+    const off = isOn(plan.controller) ? undefined : computeNodes([], ["sshHostKeyGeneration"]);
     const controller = machine(plan.controller, [storage.state, ...(off ?? [])]);
     const verified = this.configure(
       name,

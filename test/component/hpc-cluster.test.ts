@@ -20,12 +20,14 @@ async function declare(
     bootSeconds,
     example = "dev.yaml",
     keyGenerations,
+    options = {},
     power,
     secret,
   }: {
     bootSeconds?: number;
     example?: string;
     keyGenerations?: KeyGenerations;
+    options?: pulumi.ComponentResourceOptions;
     power?: Record<string, "on" | "off">;
     secret?: string;
   } = {},
@@ -35,13 +37,14 @@ async function declare(
   const plan = planOf(computeNodes, example, power);
   const identity = new StackIdentity("lab");
   const build = { arguments: ["build", "--recipe-json", "-"], stdin: "{}", identity: "0123456789abcdef" };
-  const cluster = new HpcCluster("dev", {
+  const args = {
     plan,
     owner: identity.owner,
     secret: secret ?? identity.secret,
     ...(keyGenerations === undefined ? {} : { keyGenerations }),
     imageBuilds: { base: build },
-  });
+  };
+  const cluster = new HpcCluster("dev", args, options);
   await resolved(cluster.urn);
   await pulumi.runtime.disconnect();
   return { mocks, cluster, plan };
@@ -173,6 +176,20 @@ describe("a rotation", () => {
     async (keyGenerations) =>
       expect((await changedBy(keyGenerations)).sort()).toEqual([...machines, ...commands].sort()),
   );
+
+  it("leaves the host keys of nodes alone while their controller is off, which must know them first", async () => {
+    const kept = async (power: Record<string, "on" | "off">) => {
+      const ignored = new Map<string, unknown>();
+      const record: pulumi.ResourceTransformation = ({ name, opts }) => {
+        if ("ignoreChanges" in opts) ignored.set(name, opts.ignoreChanges);
+        return undefined;
+      };
+      await declare(1, false, { options: { transformations: [record] }, power });
+      return [ignored.get("dev-controller"), ignored.get("dev-compute-01")];
+    };
+    expect(await kept({})).toEqual([[], []]);
+    expect(await kept({ controller: "off" })).toEqual([[], ["sshHostKeyGeneration"]]);
+  });
 
   it("tells machines of nothing but the keys that were rotated", async () => {
     const told = async (keyGenerations: KeyGenerations) => {
