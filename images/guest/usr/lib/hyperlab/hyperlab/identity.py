@@ -28,7 +28,9 @@ def parse(text):
         key, machine_id = document[name], document["machineId"]
         login = document.get("loginPublicKey", "") if changed else None
     except (ValueError, KeyError, TypeError, AttributeError):
-        raise Problem("identity: standard input is not a JSON object with a host key and machineId.") from None
+        raise Problem(
+            "identity: standard input is not a JSON object with machineId and sshHostEd25519 (in format 2: sshHostKey)."
+        ) from None
     if not isinstance(key, str) or not key.startswith("-----BEGIN OPENSSH PRIVATE KEY-----"):
         raise Problem(f"identity: {name} is not an OpenSSH private key.")
     if not isinstance(machine_id, str) or not re.fullmatch("[0-9a-f]{32}", machine_id):
