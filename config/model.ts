@@ -1,3 +1,5 @@
+import type { PEER_SERVICES } from "./schema/network.ts";
+
 /**
  * The configuration in its one canonical form, whatever form the file had. The planner and components that are declared
  * in TypeScript build on these types. Sizes carry their unit in the name; meaning and defaults of each value are those of
@@ -56,6 +58,13 @@ export type ImageSource =
   | { kind: "file"; path: string; sha256?: string }
   | { kind: "url"; url: string; sha256: string };
 
+/** Another cluster that this one knows (`network.peers`). */
+export interface PeerConfig {
+  subnet: string;
+  /** By their name in the network policy. */
+  services: (typeof PEER_SERVICES)[number][];
+}
+
 /** Network of the cluster (`network`). */
 export interface NetworkConfig {
   mode: "nat" | "routed" | "isolated" | "existing";
@@ -69,6 +78,7 @@ export interface NetworkConfig {
   dnsMode: "isolated";
   /** What machines may reach outside their cluster. */
   egress: "open" | "registries" | "none";
+  peers: PeerConfig[];
   /** By node: full name, `compute-NN` or `controller`. */
   staticLeases: Record<string, string>;
   vmMacs: Record<string, string>;

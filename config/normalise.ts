@@ -122,6 +122,7 @@ function networkConfig(file: HpcFile["network"], report: Report): NetworkConfig 
     dnsServers: file.dns_servers,
     dnsMode: file.dns_mode,
     egress: file.egress,
+    peers: file.peers,
     staticLeases: file.static_leases,
     vmMacs: Object.fromEntries(Object.entries(file.vm_macs).map(([name, mac]) => [name, mac.toLowerCase()])),
   });

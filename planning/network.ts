@@ -2,6 +2,7 @@ import type { HpcConfig, NetworkConfig } from "../config/model.ts";
 import { type AddressRange, formatRange } from "./addresses.ts";
 import { type Findings, HPC } from "./findings.ts";
 import { formatIpv4, formatSubnet, isHost, parseIpv4, parseSubnet, type Subnet } from "./ipv4.ts";
+import { planPeers } from "./peers.ts";
 import type { NetworkPlan, PolicyPlan } from "./plan.ts";
 
 /** The network with its numbers worked out. */
@@ -47,6 +48,7 @@ export function resolveNetwork(config: HpcConfig, findings: Findings): ResolvedN
     gateway: common.gateway,
     // On a network of ours the host answers; the others are whom it asks.
     nameServers: network.mode === "existing" ? servers : [common.gateway],
+    peers: planPeers(network, subnet, findings),
   };
   return { subnet, gateway, range, plan, nameServers: servers, policy };
 }

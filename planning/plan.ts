@@ -87,6 +87,15 @@ export interface PolicyPlan {
   gateway: string;
   /** Name servers that machines ask. */
   nameServers: string[];
+  /** In the order of the cluster file. */
+  peers: PeerPlan[];
+}
+
+/** Another cluster that machines may open connections to, and the services of this one that it reaches. */
+export interface PeerPlan {
+  subnet: string;
+  /** By their name in the network policy. */
+  services: string[];
 }
 
 /** Inputs of the provider's `Network`. */

@@ -1,6 +1,24 @@
 import { z } from "zod";
 import { cidr, interfaceName, ipv4, key, mac } from "./keys.ts";
 
+/** Services of a cluster that machines of another one can be given, by their name in the network policy. */
+export const PEER_SERVICES = ["ssh", "slurmctld", "slurmdbd", "srun", "slurmd", "jobs"] as const;
+
+const peerSchema = z.strictObject({
+  subnet: key(cidr(), {
+    text: "Addresses of the peer's machines, /8 to /32. Host bits are cleared with a note.",
+    effect: "live",
+    example: "10.60.0.0/24",
+  }),
+  services: key(z.array(z.enum(PEER_SERVICES)).default([]), {
+    text:
+      "What the peer's machines reach in this cluster beside SSH of the controller, by the names in docs/network.md; ssh is that of the " +
+      "compute nodes. Not on a network of mode nat, into which libvirt lets nobody in.",
+    effect: "live",
+    example: ["jobs"],
+  }),
+});
+
 /** `network` of a cluster. */
 export const networkSchema = z.strictObject({
   mode: key(z.enum(["nat", "routed", "isolated", "existing"]).default("nat"), {
@@ -58,6 +76,12 @@ export const networkSchema = z.strictObject({
       "What machines may open connections to outside their cluster. open: everything. registries: HTTP and HTTPS (TCP 80 and 443) to any " +
       "address. none: nothing but names and time of the gateway and the homes' server. Each machine's own firewall keeps it: " +
       "it holds users and their jobs, not administrators.",
+    effect: "live",
+  }),
+  peers: key(z.array(peerSchema).default([]), {
+    text:
+      "Other clusters. Machines of this cluster may open connections to a peer whatever egress says, and the peer's machines reach the " +
+      "services named for them. Both clusters declare each other for both directions.",
     effect: "live",
   }),
   static_leases: key(z.record(z.string(), ipv4()).default({}), {

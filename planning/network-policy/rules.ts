@@ -1,12 +1,12 @@
 import type { HomePlan, HpcClusterPlan, NodeRole, PolicyPlan } from "../plan.ts";
-import { portsText, type Service, servicesOf } from "./services.ts";
+import { portsText, type Service, servicesFor, servicesOf } from "./services.ts";
 
 /** The firewall of each role, as text for nft. The addresses of the machines come beside it: the set `machines`. */
 export function firewallRules(
   plan: Pick<HpcClusterPlan, "home" | "policy">,
 ): Readonly<Record<NodeRole, string>> {
   const text = (role: NodeRole) =>
-    chains(serviceRules(servicesOf(role, plan.home)), egressRules(plan.policy, plan.home));
+    chains(serviceRules(servicesOf(role, plan.home), plan.policy), egressRules(plan.policy, plan.home));
   return { controller: text("controller"), compute: text("compute") };
 }
 
@@ -20,19 +20,21 @@ function chains(services: readonly string[], egress: readonly string[]): string 
   );
 }
 
-function serviceRules(services: readonly Service[]): string[] {
+function serviceRules(services: readonly Service[], { peers }: PolicyPlan): string[] {
+  const accept = (whom: string, { name, ports, protocol }: Service) =>
+    `${whom}${protocol} dport ${portsText(ports)} accept comment "${name}"`;
   return [
-    ...services.map(({ from, name, ports, protocol }) => {
-      const peer = from === "anybody" ? "" : "ip saddr @machines ";
-      return `${peer}${protocol} dport ${portsText(ports)} accept comment "${name}"`;
-    }),
+    ...services.map((service) => accept(service.from === "anybody" ? "" : "ip saddr @machines ", service)),
+    ...peers.flatMap((peer) =>
+      servicesFor(peer, services).map((service) => accept(`ip saddr ${peer.subnet} `, service)),
+    ),
     // Machines of the cluster learn at once that nothing is there; to others this machine says nothing.
     "ip saddr @machines meta l4proto tcp reject with tcp reset",
     "ip saddr @machines reject",
   ];
 }
 
-function egressRules({ egress, gateway, nameServers }: PolicyPlan, home: HomePlan): string[] {
+function egressRules({ egress, gateway, nameServers, peers }: PolicyPlan, home: HomePlan): string[] {
   if (egress === "open") return [];
   const servers = [...new Set(nameServers)].sort().join(", ");
   return [
@@ -46,6 +48,7 @@ function egressRules({ egress, gateway, nameServers }: PolicyPlan, home: HomePla
     `ip daddr ${gateway} udp dport 123 accept`,
     `ip daddr ${gateway} icmp type echo-request accept`,
     "ip6 daddr { fe80::/10, ff02::/16 } meta l4proto ipv6-icmp accept",
+    ...peers.map(({ subnet }) => `ip daddr ${subnet} accept`),
     ...homeRules(home),
     ...(egress === "registries" ? ["tcp dport { 80, 443 } accept"] : []),
     "reject with icmpx admin-prohibited",

@@ -1,15 +1,16 @@
 #!/usr/bin/python3
 """
-Machines of a cluster and a stranger as network namespaces on one bridge; the machine "target" has the guest's real firewall.
+Machines of a cluster, one of a peer and a stranger as network namespaces on one bridge; the machine "target" has the guest's real firewall.
 Everything listens to everything, so that what is answered is what the firewall lets through. Runs in namespaces of its own,
 which take all of it with them.
 
 Standard input: {"conf": text of nftables.conf, "folder": ..., "ports": {"tcp": [...], "udp": [...]}, "away": [...],
-"steps": [{"role": ..., "wanted": {...}} | null]}. Standard output: for each step, what each peer reaches on the target,
-and what the target reaches on each peer.
+"scanners": [names], "steps": [{"role": ..., "wanted": {...}} | null]}. Standard output: for each step, what each scanner
+reaches on the target, and what the target reaches on each of the others.
 """
 
 import errno
+import ipaddress
 import json
 import os
 import resource
@@ -19,7 +20,14 @@ import subprocess
 import sys
 import time
 
-PEERS = {"target": "10.50.0.2", "machine": "10.50.0.11", "gateway": "10.50.0.1", "stranger": "192.0.2.9"}
+PEERS = {
+    "target": "10.50.0.2",
+    "machine": "10.50.0.11",
+    "gateway": "10.50.0.1",
+    "peer": "198.51.100.9",
+    "stranger": "192.0.2.9",
+}
+NETWORKS = {"10.50.0.0/24", "198.51.100.0/24", "192.0.2.0/24"}
 #: Nothing is lost on a bridge in memory: what did not answer by then was dropped.
 SILENCE_SECONDS = 2.0
 #: Ports of one process.
@@ -44,8 +52,8 @@ def build():
         run("ip", "-n", name, "link", "set", "lo", "up")
         run("ip", "-n", name, "link", "set", "eth0", "up")
         run("ip", "-n", name, "address", "add", f"{address}/24", "dev", "eth0")
-        other = "10.50.0.0/24" if name == "stranger" else "192.0.2.0/24"
-        run("ip", "-n", name, "route", "add", other, "dev", "eth0")
+        for other in NETWORKS - {str(ipaddress.ip_interface(f"{address}/24").network)}:
+            run("ip", "-n", name, "route", "add", other, "dev", "eth0")
 
 
 def within(name, verb, ports):
@@ -163,7 +171,7 @@ def main(wanted):
         before = run("ip", "netns", "exec", "target", "nft", "list", "ruleset")
         peers = [name for name in PEERS if name != "target"]
         found = {
-            "from": {name: reaches(name, "target", wanted["ports"]) for name in ("machine", "stranger")},
+            "from": {name: reaches(name, "target", wanted["ports"]) for name in wanted["scanners"]},
             "to": {name: reaches("target", name, away) for name in peers},
         }
         # A boot.

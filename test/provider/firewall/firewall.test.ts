@@ -5,8 +5,8 @@ import path from "node:path";
 import { describe, expect, it } from "vitest";
 import { z } from "zod";
 import { imagesDirectory } from "../../../images/guest.ts";
-import { answers, firewallRules, servicesOf } from "../../../planning/network-policy/index.ts";
-import type { Egress, NodeRole } from "../../../planning/plan.ts";
+import { answers, firewallRules, SERVICES, servicesOf } from "../../../planning/network-policy/index.ts";
+import type { Egress, NodeRole, PeerPlan } from "../../../planning/plan.ts";
 import { config, planned } from "../../unit/planning/lab.ts";
 
 const guest = path.join(imagesDirectory(), "guest");
@@ -22,8 +22,8 @@ const AWAY = [22, 25, 53, 80, 123, 443, 2049, 5432, 6817, 8443, 40_000];
 const reached = z.object({ tcp: z.array(z.number()), udp: z.array(z.number()) });
 const steps = z.array(
   z.object({
-    from: z.object({ machine: reached, stranger: reached }),
-    to: z.object({ machine: reached, gateway: reached, stranger: reached }),
+    from: z.object({ machine: reached, stranger: reached, peer: reached.optional() }),
+    to: z.object({ machine: reached, gateway: reached, peer: reached, stranger: reached }),
     sameAfterBoot: z.boolean(),
   }),
 );
@@ -38,6 +38,7 @@ function scan(
   wanted: readonly (Step | null)[],
   ports: { tcp: number[]; udp: number[] },
   away: readonly number[],
+  scanners: readonly string[] = ["machine", "stranger"],
 ): z.infer<typeof steps> {
   const folder = mkdtempSync(path.join(tmpdir(), "hyperlab-firewall-"));
   try {
@@ -48,7 +49,7 @@ function scan(
     const done = spawnSync("unshare", [...namespaces, "python3", program], {
       encoding: "utf8",
       maxBuffer: 64 * 1024 * 1024,
-      input: JSON.stringify({ conf, folder, ports, away, steps: wanted }),
+      input: JSON.stringify({ conf, folder, ports, away, scanners, steps: wanted }),
       env: {
         ...process.env,
         PATH: `${process.env.PATH}:/usr/sbin:/sbin`,
@@ -63,8 +64,8 @@ function scan(
   }
 }
 
-function step(role: NodeRole, egress: Egress, hpc = ""): Step {
-  const plan = planned(config({ network: `egress: ${egress}`, hpc }));
+function step(role: NodeRole, egress: Egress, hpc = "", network = ""): Step {
+  const plan = planned(config({ network: `egress: ${egress}\n${network}`, hpc }));
   return {
     role,
     wanted: {
@@ -104,13 +105,14 @@ describe("a machine's own connections", () => {
       few,
       AWAY,
     );
-    expect(none?.to).toEqual({ machine: all, gateway: names, stranger: nothing });
+    expect(none?.to).toEqual({ machine: all, gateway: names, peer: nothing, stranger: nothing });
     expect(registries?.to).toEqual({
       machine: all,
       gateway: { tcp: [53, 80, 443], udp: names.udp },
+      peer: { tcp: [80, 443], udp: [] },
       stranger: { tcp: [80, 443], udp: [] },
     });
-    expect(open?.to).toEqual({ machine: all, gateway: all, stranger: all });
+    expect(open?.to).toEqual({ machine: all, gateway: all, peer: all, stranger: all });
     for (const each of [none, registries, open]) {
       expect(each?.from).toEqual({ machine: few, stranger: nothing });
       expect(each?.sameAfterBoot).toBe(true);
@@ -128,6 +130,38 @@ describe("a machine's own connections", () => {
     );
     expect(byAddress?.to.stranger).toEqual({ tcp: [2049], udp: [] });
     expect(byName?.to.stranger).toEqual({ tcp: [2049], udp: [] });
+  });
+});
+
+describe("a peer", () => {
+  it("reaches the services that it is given, and is reached whatever egress says", () => {
+    const edges = (protocol: "tcp" | "udp") =>
+      [...new Set(SERVICES.flatMap((row) => (row.protocol === protocol ? row.ports : [])))].sort(
+        (a, b) => a - b,
+      );
+    const ports = { tcp: edges("tcp"), udp: edges("udp") };
+    const peer = { subnet: "198.51.100.0/24", services: ["slurmctld", "ssh", "jobs"] };
+    const network = `mode: routed\npeers: [${JSON.stringify(peer)}]`;
+    const wanted = ["controller", "compute"] as const;
+    const found = scan(
+      wanted.map((role) => step(role, "none", "", network)),
+      ports,
+      AWAY,
+      ["machine", "stranger", "peer"],
+    );
+    for (const [index, role] of wanted.entries()) {
+      const services = servicesOf(role, { kind: "controller" });
+      const expected = (from: "machine" | "stranger" | PeerPlan) => ({
+        tcp: ports.tcp.filter((port) => answers(services, "tcp", port, from)),
+        udp: ports.udp.filter((port) => answers(services, "udp", port, from)),
+      });
+      expect(found[index]?.from).toEqual({
+        machine: expected("machine"),
+        stranger: expected("stranger"),
+        peer: expected(peer),
+      });
+      expect(found[index]?.to).toMatchObject({ peer: all, stranger: nothing });
+    }
   });
 });
 

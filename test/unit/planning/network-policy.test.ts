@@ -1,15 +1,17 @@
 import { readFileSync } from "node:fs";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import { PEER_SERVICES } from "../../../config/schema/network.ts";
 import type { HostFacts } from "../../../planning/facts.ts";
 import {
   answers,
   firewallRules,
   SERVICES,
+  type Service,
   servicesOf,
   servicesTable,
 } from "../../../planning/network-policy/index.ts";
-import type { Egress, HomePlan, NodeRole } from "../../../planning/plan.ts";
+import type { Egress, HomePlan, NodeRole, PeerPlan } from "../../../planning/plan.ts";
 import { renderSlurmConf } from "../../../planning/slurm/render.ts";
 import { briefly, config, findingsOf, goodFacts, planned } from "./lab.ts";
 
@@ -25,6 +27,13 @@ const policies = fc.record({
   egress: egresses,
   gateway: address,
   nameServers: fc.array(address, { minLength: 1, maxLength: 4 }),
+  peers: fc.array(
+    fc.record({
+      subnet: fc.constantFrom("10.60.0.0/24", "10.70.1.0/28", "192.0.2.9/32"),
+      services: fc.uniqueArray(fc.constantFrom<string>(...PEER_SERVICES)),
+    }),
+    { maxLength: 3 },
+  ),
 });
 
 /** Rules of a chain of the text, without comments. */
@@ -38,11 +47,11 @@ function chain(text: string, name: string): string[] {
 
 /** A rule that accepts, as data. */
 function accepted(rule: string) {
-  const match = /^(ip saddr @machines )?(tcp|udp) dport (\d+)(?:-(\d+))? accept$/.exec(rule);
+  const match = /^(?:ip saddr (\S+) )?(tcp|udp) dport (\d+)(?:-(\d+))? accept$/.exec(rule);
   if (match === null) throw new Error(`not a rule of the table: ${rule}`);
   const first = Number(match[3]);
   const last = match[4] === undefined ? first : Number(match[4]);
-  return { machines: match[1] !== undefined, protocol: match[2], first, last };
+  return { whom: match[1] ?? "anybody", protocol: match[2], first, last };
 }
 
 describe("the rules of a role", () => {
@@ -50,12 +59,21 @@ describe("the rules of a role", () => {
     fc.assert(
       fc.property(roles, homes, policies, (role, home, policy) => {
         const rules = chain(firewallRules({ home, policy })[role], "services");
-        const expected = servicesOf(role, home).map(({ from, ports: [first, last], protocol }) => ({
-          machines: from === "machines",
+        const rule = (whom: string, { ports: [first, last], protocol }: Service) => ({
+          whom,
           protocol,
           first,
           last,
-        }));
+        });
+        const services = servicesOf(role, home);
+        const expected = [
+          ...services.map((service) => rule(service.from === "machines" ? "@machines" : "anybody", service)),
+          ...policy.peers.flatMap((peer) =>
+            services
+              .filter(({ name, peers }) => peers === true && peer.services.includes(name))
+              .map((service) => rule(peer.subnet, service)),
+          ),
+        ];
         expect(rules.filter((rule) => rule.includes("accept")).map(accepted)).toEqual(expected);
         expect(rules.slice(expected.length)).toEqual([
           "ip saddr @machines meta l4proto tcp reject with tcp reset",
@@ -68,21 +86,23 @@ describe("the rules of a role", () => {
   it("agree with the expected result of a scan at every port", () => {
     const ports = fc.integer({ min: 1, max: 65_535 });
     const protocols = fc.constantFrom("tcp" as const, "udp" as const);
-    const peers = fc.constantFrom("machine" as const, "stranger" as const);
-    const plan = planned(config());
+    const peer: PeerPlan = { subnet: "10.60.0.0/24", services: ["slurmctld", "jobs"] };
+    const peers = fc.constantFrom("machine" as const, "stranger" as const, peer);
+    const good = planned(config());
+    const plan = { ...good, policy: { ...good.policy, peers: [peer] } };
+    const may = (whom: string, from: "machine" | "stranger" | PeerPlan) =>
+      whom === "anybody" ||
+      (typeof from === "string" ? from === "machine" && whom === "@machines" : whom === from.subnet);
     fc.assert(
-      fc.property(roles, ports, protocols, peers, (role, port, protocol, peer) => {
+      fc.property(roles, ports, protocols, peers, (role, port, protocol, from) => {
         const open = chain(firewallRules(plan)[role], "services")
           .filter((rule) => rule.includes("accept"))
           .map(accepted)
           .some(
             (rule) =>
-              rule.protocol === protocol &&
-              rule.first <= port &&
-              port <= rule.last &&
-              (peer === "machine" || !rule.machines),
+              rule.protocol === protocol && rule.first <= port && port <= rule.last && may(rule.whom, from),
           );
-        expect(answers(servicesOf(role, plan.home), protocol, port, peer)).toBe(open);
+        expect(answers(servicesOf(role, plan.home), protocol, port, from)).toBe(open);
       }),
     );
   });
@@ -91,6 +111,12 @@ describe("the rules of a role", () => {
     expect(SERVICES.filter((service) => service.from === "anybody")).toMatchObject([
       { name: "ssh", on: "controller", protocol: "tcp", ports: [22, 22] },
     ]);
+  });
+
+  it("give peers what the cluster file can name, and nothing that only machines of the cluster use", () => {
+    const offered = SERVICES.filter((service) => service.peers === true);
+    expect([...new Set(offered.map(({ name }) => name))].sort()).toEqual([...PEER_SERVICES].sort());
+    expect(offered.every((service) => service.from === "machines")).toBe(true);
   });
 
   it("depend on who a machine is, not on how many there are", () => {
@@ -115,6 +141,7 @@ describe("egress", () => {
         }
         expect(rules.at(-1)).toBe("reject with icmpx admin-prohibited");
         expect(rules).toContain("ip daddr @machines accept");
+        for (const { subnet } of policy.peers) expect(rules).toContain(`ip daddr ${subnet} accept`);
         expect(rules.includes("tcp dport { 80, 443 } accept")).toBe(policy.egress === "registries");
         // To anywhere go only addresses by DHCP, HTTP where it was asked for, and homes of a server given by name.
         const anywhere = rules.filter((rule) => /^(tcp|udp) dport/.test(rule));
@@ -132,6 +159,7 @@ describe("egress", () => {
       egress: "none",
       gateway: "10.50.0.1",
       nameServers: ["10.50.0.1"],
+      peers: [],
     });
   });
 });

@@ -30,6 +30,7 @@ interface Case {
 
 const ANY_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGtleQ== ada@example";
 const USER = { name: "ada", ssh_keys: [ANY_KEY] };
+const PEER = { subnet: "10.60.0.0/24", services: ["jobs"] };
 const CLOUD_IMAGE = { path: "/srv/image.qcow2" };
 const GROUP = { ...node, count: 3 };
 const hardware = "clusters.hpc.hardware.acceleration";
@@ -86,6 +87,14 @@ const CASES: Record<string, Case> = {
   "clusters.hpc.network.dns_servers": { to: ["10.9.9.9"] },
   "clusters.hpc.network.dns_mode": { to: "shared_dns" },
   "clusters.hpc.network.egress": { to: "none" },
+  "clusters.hpc.network.peers[].subnet": {
+    to: "10.61.0.0/24",
+    with: { "clusters.hpc.network.mode": "routed", "clusters.hpc.network.peers": [PEER] },
+  },
+  "clusters.hpc.network.peers[].services": {
+    to: ["ssh"],
+    with: { "clusters.hpc.network.mode": "routed", "clusters.hpc.network.peers": [PEER] },
+  },
   "clusters.hpc.network.static_leases": { to: { "compute-01": "10.50.0.99" } },
   "clusters.hpc.network.vm_macs": { to: { "compute-01": "02:00:00:00:00:01" } },
   "clusters.hpc.controller.cpu_cores": { to: 6 },

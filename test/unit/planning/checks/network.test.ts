@@ -160,6 +160,48 @@ describe("addresses", () => {
   });
 });
 
+describe("peers", () => {
+  const peers = (mode: string, entries: string, more = "") =>
+    found({ network: `mode: ${mode}\npeers: [${entries}]\n${more}` });
+  const path = "clusters.hpc.network.peers[0]";
+
+  it.each<[string, string, string, string]>([
+    [
+      "nobody gets into a network of mode nat",
+      "nat",
+      "services: [jobs]",
+      `peer-unreachable ${path}.services`,
+    ],
+    ["an isolated network has no way out", "isolated", "services: [jobs]", `peer-unreachable ${path}`],
+    ["the cluster itself", "routed", "subnet: 10.50.0.0/25", `peer-is-own ${path}.subnet`],
+    ["the whole internet", "routed", "subnet: 0.0.0.0/0", `peer-unusable ${path}.subnet`],
+  ])("are refused: %s", (_, mode, entry, expected) => {
+    const subnet = entry.startsWith("subnet") ? "" : "subnet: 10.60.0.0/24, ";
+    expect(peers(mode, `{ ${subnet}${entry} }`)).toContain(`error ${expected}`);
+  });
+
+  it("are refused twice", () => {
+    const both = "{ subnet: 10.60.0.0/24, services: [jobs] }, { subnet: 10.60.0.9/24, services: [ssh] }";
+    expect(peers("routed", both)).toEqual([
+      "error peer-twice clusters.hpc.network.peers[1].subnet",
+      "note subnet-host-bits clusters.hpc.network.peers[1].subnet",
+    ]);
+  });
+
+  it("that change nothing are reported; behind a network of mode nat they are a way out", () => {
+    const entry = "{ subnet: 10.60.0.0/24 }";
+    expect(peers("nat", entry)).toEqual([`warning key-without-effect ${path}`]);
+    expect(peers("nat", entry, "egress: none")).toEqual([]);
+  });
+
+  it("on a network of the site may be a part of it, and are planned as written", () => {
+    const network = "mode: existing\npeers: [{ subnet: 10.50.0.128/25, services: [jobs, jobs] }]";
+    const lab = config({ network, nodes: list("10.50.0.9") });
+    const facts = goodFacts(lab, { interfaces: known([{ name: "hlab-test0", owned: false }]) });
+    expect(planned(lab, facts).policy.peers).toEqual([{ subnet: "10.50.0.128/25", services: ["jobs"] }]);
+  });
+});
+
 describe("MAC addresses", () => {
   it("come from the name: local, unicast, as always", () => {
     const plan = planned(config());
