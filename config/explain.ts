@@ -17,6 +17,11 @@ export interface Explained {
 const NOT_YET: readonly { map: RegExp; key: string; what: string }[] = [
   { map: /^clusters$/, key: "cloud", what: "the cloud cluster (Kubernetes)" },
   { map: /^clusters\.hpc$/, key: "storage", what: "storage (BeeGFS, virtiofs)" },
+  {
+    map: /^clusters\.hpc\.access$/,
+    key: "forward",
+    what: "a port of the host that leads to the login machine (use lan, or proxy-jump)",
+  },
   { map: /(controller|compute_nodes(\[\d+\])?)$/, key: "pcie_passthrough", what: "PCI passthrough" },
   { map: /(controller|compute_nodes(\[\d+\])?)$/, key: "virtio_fs_mounts", what: "virtiofs mounts" },
   { map: /(controller|compute_nodes(\[\d+\])?)$/, key: "gpu_config", what: "GPU partitioning" },

@@ -19,6 +19,7 @@ export interface HpcConfig {
   hypervisor: "auto" | "kvm" | "qemu";
   image: ImageConfig;
   network: NetworkConfig;
+  access: AccessConfig;
   controller: ControllerConfig;
   computeNodes: ComputeNodesConfig;
   slurm: SlurmConfig;
@@ -83,6 +84,17 @@ export interface NetworkConfig {
   staticLeases: Record<string, string>;
   vmMacs: Record<string, string>;
 }
+
+/** How users reach the login machine (`access`). */
+export type AccessConfig =
+  | { kind: "proxy-jump" }
+  | {
+      kind: "lan";
+      bridge: string;
+      /** With its prefix; absent: from DHCP. */
+      address?: string;
+      gateway?: string;
+    };
 
 /** Size of a machine; GB are of 1024 MiB. */
 export interface NodeSizeConfig {

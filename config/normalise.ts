@@ -1,5 +1,6 @@
 import type {
   AccelerationConfig,
+  AccessConfig,
   ComputeNodeConfig,
   ComputeNodesConfig,
   DrainConfig,
@@ -43,6 +44,7 @@ function hpcConfig(file: HpcFile, report: Report): HpcConfig {
     hypervisor: file.hypervisor,
     image: imageConfig(file, report),
     network: networkConfig(file.network, report),
+    access: accessConfig(file.access, report),
     controller: { ...size(file.controller), ipAddress: file.controller.ip_address },
     computeNodes: computeNodes(file.compute_nodes, report),
     slurm: slurmConfig(file.slurm_config),
@@ -126,6 +128,15 @@ function networkConfig(file: HpcFile["network"], report: Report): NetworkConfig 
     staticLeases: file.static_leases,
     vmMacs: Object.fromEntries(Object.entries(file.vm_macs).map(([name, mac]) => [name, mac.toLowerCase()])),
   });
+}
+
+function accessConfig(access: HpcFile["access"], report: Report): AccessConfig {
+  if (access === "proxy-jump") return { kind: access };
+  const { address, bridge, gateway } = access.lan;
+  if (gateway !== undefined && address === undefined) {
+    report(["access", "lan", "gateway"], "needs address beside it; DHCP brings its own router");
+  }
+  return present({ kind: "lan" as const, bridge, address, gateway });
 }
 
 function attachment(file: HpcFile["network"], report: Report): NetworkConfig["attach"] {

@@ -1,3 +1,4 @@
+import { loginNetwork } from "./access.ts";
 import { hostsText } from "./hosts-text.ts";
 import { firewallRules } from "./network-policy/index.ts";
 import type { DrainPlan, GroupPlan, HomePlan, HpcClusterPlan, UserPlan, VerifyPlan } from "./plan.ts";
@@ -11,7 +12,8 @@ import {
 
 /** The document of `docs/guest-contract.md` that the controller reads in its steps `before` and `after`. No secret. */
 export interface ControllerDocument {
-  format: 1;
+  /** 2 with a login interface: guest software from before it would give that one the machine's default route. */
+  format: 1 | 2;
   cluster: string;
   slurmConf: string;
   cgroupConf: string;
@@ -22,8 +24,11 @@ export interface ControllerDocument {
   users: UserPlan[];
   groups: GroupPlan[];
   home: HomePlan;
-  /** `rules`: firewall of each role. Guest software from before them opens the subnet. */
-  network: { subnet: string; rules: { controller: string; compute: string } };
+  /**
+   * `rules`: firewall of each role. Guest software from before them opens the subnet. `login`: the controller's login
+   * interface for systemd-networkd.
+   */
+  network: { subnet: string; rules: { controller: string; compute: string }; login?: string };
   drain: DrainPlan;
   verify: VerifyPlan;
 }
@@ -35,9 +40,10 @@ export function controllerDocument(
   plan: HpcClusterPlan,
   hostKey: (machine: string) => string,
 ): ControllerDocument {
-  const { slurm } = plan;
+  const { access, slurm } = plan;
+  const login = access.kind === "lan" ? { login: loginNetwork(access) } : {};
   return {
-    format: 1,
+    format: access.kind === "lan" ? 2 : 1,
     cluster: plan.name,
     slurmConf: renderSlurmConf(slurm),
     cgroupConf: renderCgroupConf(slurm),
@@ -54,7 +60,7 @@ export function controllerDocument(
     users: plan.users,
     groups: plan.groups,
     home: plan.home,
-    network: { subnet: plan.network.subnet, rules: firewallRules(plan) },
+    network: { subnet: plan.network.subnet, rules: firewallRules(plan), ...login },
     drain: plan.drain,
     verify: plan.verify,
   };

@@ -1,4 +1,5 @@
 import type { AccelerationConfig, HpcConfig, NodeSizeConfig } from "../config/model.ts";
+import { loginInterface } from "./access.ts";
 import { ACCELERATION, type CpuContext, planCpu } from "./cpu.ts";
 import type { LabFacts } from "./facts.ts";
 import { type Findings, HPC } from "./findings.ts";
@@ -6,7 +7,7 @@ import { generationOf, imageKey } from "./images.ts";
 import { formatIpv4 } from "./ipv4.ts";
 import { instanceId, smbiosSerial } from "./names.ts";
 import type { ResolvedNetwork } from "./network.ts";
-import type { DomainPlan, ImagePlan, NodePlan, NodeRole } from "./plan.ts";
+import type { AccessPlan, DomainPlan, ImagePlan, NodePlan, NodeRole } from "./plan.ts";
 import { slurmTiming } from "./slurm/timing.ts";
 
 /** Serial number by which the controller finds its state disk. */
@@ -25,6 +26,7 @@ export interface ClusterContext {
   description: string;
   cpu: CpuContext;
   network: ResolvedNetwork;
+  access: AccessPlan;
   images: ReadonlyMap<string, ImagePlan>;
   /** Name of the volume with the guest software; only where a machine's image lacks it. */
   guestVolume?: string;
@@ -108,7 +110,7 @@ function domain(
       sizeMiB: spec.size.diskGb * 1024,
     },
     disks: disks(context, spec.role, golden),
-    interfaces: [networkInterface(context, spec)],
+    interfaces: interfaces(context, spec),
     autostart: spec.running,
     running: spec.running,
     ...(spec.restartTrigger === undefined ? {} : { restartTrigger: spec.restartTrigger }),
@@ -150,18 +152,19 @@ function disks(context: ClusterContext, role: NodeRole, golden: boolean): Domain
   return [...(role === "controller" ? [state] : []), ...guest];
 }
 
-function networkInterface(context: ClusterContext, spec: MachineSpec): DomainPlan["interfaces"][number] {
-  const { network, facts } = context;
+function interfaces(context: ClusterContext, spec: MachineSpec): DomainPlan["interfaces"] {
+  const { access, facts, network } = context;
   const address = formatIpv4(spec.address);
   const filters = facts.host.networkFilters;
   // Not known is not the same as none: what is planned must not depend on whether the host could be asked.
-  const filtered = !filters.known || filters.value.includes(GUEST_FILTER);
-  return {
+  const has = (filter: string) => !filters.known || filters.value.includes(filter);
+  const own = {
     ...(network.plan.kind === "owned"
       ? { network: network.plan.inputs.name, mac: spec.mac, address }
       : { ...network.plan.attach, mac: spec.mac }),
-    ...(filtered ? { filter: GUEST_FILTER, filterAddress: address } : {}),
+    ...(has(GUEST_FILTER) ? { filter: GUEST_FILTER, filterAddress: address } : {}),
   };
+  return spec.role === "controller" && access.kind === "lan" ? [own, loginInterface(access, has)] : [own];
 }
 
 /** Whether guests use huge pages: said so, or implied by the kind of backing. */

@@ -1,4 +1,5 @@
 import type { HpcConfig, LabConfig } from "../config/model.ts";
+import { checkAccess, loginAddress, noteLogin, planAccess } from "./access.ts";
 import { type Assignments, assign } from "./assignments.ts";
 import { type CpuContext, checkCpu } from "./cpu.ts";
 import {
@@ -17,7 +18,15 @@ import { imageKey, planGuestSoftware, planImages } from "./images.ts";
 import { byText, computeName, controllerName } from "./names.ts";
 import { resolveNetwork } from "./network.ts";
 import { allocatePins } from "./pins.ts";
-import type { HpcClusterPlan, LabPlan, NodePlan, PlanResult, SecretSlot, SshPlan } from "./plan.ts";
+import type {
+  AccessPlan,
+  HpcClusterPlan,
+  LabPlan,
+  NodePlan,
+  PlanResult,
+  SecretSlot,
+  SshPlan,
+} from "./plan.ts";
 import { type PowerDeclarations, type PowerPlan, planPower } from "./power.ts";
 import { SeedPlanner } from "./seeds.ts";
 import { lintPlan } from "./slurm/lint-plan.ts";
@@ -69,12 +78,14 @@ function planHpc(
   const guestSoftware = planGuestSoftware(config, facts.images, findings);
   const names = storageNames(config);
   const power = planPower(config, declared, findings);
+  const access = planAccess(config);
   const context: ClusterContext = {
     config,
     facts,
     description: `${lab.name}: ${lab.description}`,
     cpu,
     network,
+    access,
     images: new Map(images.map((image) => [image.key, image])),
     ...(guestSoftware === undefined ? {} : { guestVolume: guestSoftware.volume }),
     pool: names.pool,
@@ -99,6 +110,7 @@ function planHpc(
     pool: { name: names.pool, path: config.host.poolPath ?? `/var/lib/libvirt/images/${names.pool}` },
     network: network.plan,
     policy: network.policy,
+    access,
     images,
     ...(guestSoftware === undefined ? {} : { guestSoftware }),
     seeds,
@@ -117,7 +129,7 @@ function planHpc(
       timeoutSeconds: verifyTimeoutSeconds(slurm.timing),
       job: slurm.nodes.some((node) => node.running),
     },
-    ssh: sshPlan(config),
+    ssh: sshPlan(config, access),
     secrets: SECRETS.map((slot) => ({ ...slot })),
   };
   checkUnusedAdditions(
@@ -126,6 +138,9 @@ function planHpc(
     findings,
   );
   checkHost(config, plan, network, facts.host, findings);
+  const golden = context.images.get(imageKey(config, config.controller))?.golden ?? true;
+  checkAccess(config, { golden, host: facts.host, network }, findings);
+  noteLogin(access, findings);
   checkDrain(config, plan, facts.host, findings);
   checkSoftware(config, plan, facts, findings);
   lintPlan(plan, findings);
@@ -252,11 +267,13 @@ function checkUnusedAdditions(config: HpcConfig, baseUsed: boolean, findings: Fi
 }
 
 /** Guests behind a remote host are reached through it, except in a network that the site can reach. */
-function sshPlan(config: HpcConfig): SshPlan {
+function sshPlan(config: HpcConfig, access: AccessPlan): SshPlan {
+  const address = loginAddress(access);
+  const login = address === undefined ? {} : { login: address };
   const match = /^qemu\+ssh:\/\/([^/?#]+)/.exec(config.host.uri);
   const reachable = config.network.mode === "routed" || config.network.mode === "existing";
-  if (match?.[1] === undefined || reachable) return { user: "hyperlab" };
-  return { user: "hyperlab", proxyJump: match[1] };
+  if (match?.[1] === undefined || reachable) return { user: "hyperlab", ...login };
+  return { user: "hyperlab", proxyJump: match[1], ...login };
 }
 
 const SECRETS: readonly SecretSlot[] = [

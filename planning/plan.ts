@@ -27,6 +27,7 @@ export interface HpcClusterPlan {
   pool: PoolPlan;
   network: NetworkPlan;
   policy: PolicyPlan;
+  access: AccessPlan;
   /** One per distinct image that a node uses, ordered by key. */
   images: ImagePlan[];
   /** Only where a machine's image lacks the guest software. */
@@ -97,6 +98,18 @@ export interface PeerPlan {
   /** By their name in the network policy. */
   services: string[];
 }
+
+/** How users reach the login machine: in the cluster's network, or at a second interface on a bridge of the host. */
+export type AccessPlan =
+  | { kind: "proxy-jump" }
+  | {
+      kind: "lan";
+      bridge: string;
+      mac: string;
+      /** With its prefix; absent: from DHCP. */
+      address?: string;
+      gateway?: string;
+    };
 
 /** Inputs of the provider's `Network`. */
 export interface OwnedNetworkPlan {
@@ -327,6 +340,8 @@ export interface SshPlan {
   user: "hyperlab";
   /** `user@host[:port]` of the libvirt host where guests are reachable only from there. */
   proxyJump?: string;
+  /** Address by which people reach the controller, where it is another one than in the cluster's network. */
+  login?: string;
 }
 
 /** A secret that is made once and kept secret in state. */

@@ -7,7 +7,7 @@ import type { KeyGenerations } from "./key-generations.ts";
 import { acceptedHostKeys, type ClusterKeys, clusterKeys, type HostKeySource } from "./keys.ts";
 import { createMachine, createNetwork, type MachineKeys } from "./machines.ts";
 import { configureSlurm, controllerConnection, installSecrets, parseVerification } from "./slurm.ts";
-import { sshConfig } from "./ssh-config.ts";
+import { loginWay, sshConfig } from "./ssh-config.ts";
 import { createStorage } from "./storage.ts";
 
 /**
@@ -84,8 +84,9 @@ export class HpcCluster extends pulumi.ComponentResource {
     this.partitions = pulumi.output(plan.slurm.partitions.map((partition) => partition.name));
     this.knownHosts = pulumi.unsecret(keys.apply((made) => knownHosts(plan, made)));
     const user = plan.users[0]?.name ?? plan.ssh.user;
-    const jump = plan.ssh.proxyJump === undefined ? "" : `-J ${plan.ssh.proxyJump} `;
-    this.sshCommand = pulumi.output(`ssh ${jump}${user}@${plan.controller.address}`);
+    const way = loginWay(plan);
+    const jump = way.jump === undefined ? "" : `-J ${way.jump} `;
+    this.sshCommand = pulumi.output(`ssh ${jump}${user}@${way.address}`);
     this.sshConfig = pulumi.unsecret(keys.apply((made) => sshConfig(plan, made)));
     this.registerOutputs({ controllerAddress: this.controllerAddress, partitions: this.partitions });
   }
@@ -135,10 +136,12 @@ function nodeOutputs(plan: HpcClusterPlan, verification: Verification): NodeOutp
 }
 
 function knownHosts(plan: HpcClusterPlan, keys: HostKeySource): string {
+  const login = plan.ssh.login === undefined ? "" : `,${plan.ssh.login}`;
   return [plan.controller, ...plan.computeNodes]
-    .flatMap((node) =>
-      acceptedHostKeys(keys, node.name).map((key) => `${node.name},${node.address} ${key}\n`),
-    )
+    .flatMap((node) => {
+      const names = `${node.name},${node.address}${node.role === "controller" ? login : ""}`;
+      return acceptedHostKeys(keys, node.name).map((key) => `${names} ${key}\n`);
+    })
     .join("");
 }
 

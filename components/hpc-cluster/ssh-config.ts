@@ -1,6 +1,13 @@
 import type { HpcClusterPlan, NodePlan } from "../../planning/plan.ts";
 import { acceptedHostKeys, type HostKeySource } from "./keys.ts";
 
+/** Where people's ssh goes to reach the controller, and through which host. */
+export function loginWay({ controller, ssh }: HpcClusterPlan): { address: string; jump: string | undefined } {
+  return ssh.login === undefined
+    ? { address: controller.address, jump: ssh.proxyJump }
+    : { address: ssh.login, jump: undefined };
+}
+
 /**
  * Block for OpenSSH's client configuration, complete in itself: the controller by name, compute nodes through it, each
  * with the host keys that are accepted.
@@ -9,9 +16,9 @@ import { acceptedHostKeys, type HostKeySource } from "./keys.ts";
  */
 export function sshConfig(plan: HpcClusterPlan, keys: HostKeySource): string {
   const user = plan.users[0]?.name ?? plan.ssh.user;
-  const block = (node: NodePlan, jump: string | undefined): string[] => [
+  const block = (node: NodePlan, address: string, jump: string | undefined): string[] => [
     `Host ${node.name}`,
-    `  HostName ${node.address}`,
+    `  HostName ${address}`,
     `  User ${user}`,
     "  StrictHostKeyChecking yes",
     `  HostKeyAlias ${node.name}`,
@@ -20,8 +27,9 @@ export function sshConfig(plan: HpcClusterPlan, keys: HostKeySource): string {
     `  KnownHostsCommand /usr/bin/printf "%%s %%s %%s\\n" ${accepted(keys, node.name)}`,
     ...(jump === undefined ? [] : [`  ProxyJump ${jump}`]),
   ];
-  const controller = block(plan.controller, plan.ssh.proxyJump);
-  const nodes = plan.computeNodes.flatMap((node) => block(node, plan.controller.name));
+  const { address, jump } = loginWay(plan);
+  const controller = block(plan.controller, address, jump);
+  const nodes = plan.computeNodes.flatMap((node) => block(node, node.address, plan.controller.name));
   return `${[...controller, ...nodes].join("\n")}\n`;
 }
 

@@ -46,6 +46,12 @@ export const cidr = () =>
     new RegExp(`^${octet}(\\.${octet}){3}/(3[0-2]|[12]?\\d)$`),
     "an IPv4 network such as 10.50.0.0/24 (octets 0 to 255, prefix 0 to 32)",
   );
+/** An IPv4 address with the prefix of its network. */
+export const cidrAddress = () =>
+  text(
+    new RegExp(`^${octet}(\\.${octet}){3}/([89]|[12]\\d|30)$`),
+    "an IPv4 address with its prefix, such as 192.168.1.50/24 (prefix 8 to 30)",
+  );
 /** A MAC address. */
 export const mac = () =>
   text(/^[0-9a-fA-F]{2}(:[0-9a-fA-F]{2}){5}$/, "a MAC address such as 02:1f:00:aa:bb:cc");

@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { accelerationSchema } from "./acceleration.ts";
 import { absolutePath, key, label, text, whole } from "./keys.ts";
-import { networkSchema } from "./network.ts";
+import { accessSchema, networkSchema } from "./network.ts";
 import { arrayNodeSchema, controllerSchema, groupSchema } from "./nodes.ts";
 import { homeSchema, imageSchema, userSchema } from "./users.ts";
 
@@ -79,6 +79,12 @@ export const hpcSchema = z.strictObject({
   ),
   image: key(imageSchema.prefault({}), { text: "What the machines' disks begin with.", effect: "rebuild" }),
   network: key(networkSchema, { text: "Network of the cluster.", effect: "replace" }),
+  access: key(accessSchema.default("proxy-jump"), {
+    text:
+      "How users reach the login machine, which is the controller. proxy-jump: in the cluster's network, where that is behind a host through it " +
+      "(ssh's ProxyJump). A map with lan: at an address of its own in the users' network; added while the controller runs, taken away with a restart of it.",
+    effect: "restart",
+  }),
   controller: key(controllerSchema, {
     text: "The machine with slurmctld, the accounting database, the homes, and where people log in. It runs no jobs.",
     effect: "restart",

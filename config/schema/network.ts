@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { cidr, interfaceName, ipv4, key, mac } from "./keys.ts";
+import { cidr, cidrAddress, interfaceName, ipv4, key, mac } from "./keys.ts";
 
 /** Services of a cluster that machines of another one can be given, by their name in the network policy. */
 export const PEER_SERVICES = ["ssh", "slurmctld", "slurmdbd", "srun", "slurmd", "jobs"] as const;
@@ -95,3 +95,36 @@ export const networkSchema = z.strictObject({
     example: { controller: "02:1f:00:aa:bb:cc" },
   }),
 });
+
+const lanSchema = z.strictObject({
+  bridge: key(interfaceName(), {
+    text: "Bridge of the host in the users' network. It must be there; it is used and never changed.",
+    effect: "restart",
+    example: "br0",
+  }),
+  address: key(cidrAddress().optional(), {
+    text:
+      "Address of the login machine there, with the prefix of that network. The host lets the machine use no other one, and ssh's configuration " +
+      "names it. Without it the network's DHCP gives one, which hyperlab does not know.",
+    defaultText: "from DHCP",
+    effect: "live",
+    example: "192.168.1.50/24",
+  }),
+  gateway: key(ipv4().optional(), {
+    text: "Only with address: router for the answers to users beyond that network. Nothing else goes there.",
+    defaultText: "none with address, so that only that network gets answers; else from DHCP",
+    effect: "live",
+    example: "192.168.1.1",
+  }),
+});
+
+/** `access` of a cluster. */
+export const accessSchema = z.union([
+  z.strictObject({
+    lan: key(lanSchema, {
+      text: "The login machine has a second network interface, at which it answers SSH and nothing else. Not with a cloud image of your own.",
+      effect: "restart",
+    }),
+  }),
+  z.literal("proxy-jump"),
+]);

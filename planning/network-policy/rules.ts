@@ -1,13 +1,40 @@
-import type { HomePlan, HpcClusterPlan, NodeRole, PolicyPlan } from "../plan.ts";
+import { LOGIN_INTERFACE } from "../access.ts";
+import type { AccessPlan, HomePlan, HpcClusterPlan, NodeRole, PolicyPlan } from "../plan.ts";
 import { portsText, type Service, servicesFor, servicesOf } from "./services.ts";
 
 /** The firewall of each role, as text for nft. The addresses of the machines come beside it: the set `machines`. */
 export function firewallRules(
-  plan: Pick<HpcClusterPlan, "home" | "policy">,
+  plan: Pick<HpcClusterPlan, "access" | "home" | "policy">,
 ): Readonly<Record<NodeRole, string>> {
-  const text = (role: NodeRole) =>
-    chains(serviceRules(servicesOf(role, plan.home), plan.policy), egressRules(plan.policy, plan.home));
+  const text = (role: NodeRole) => {
+    const services = servicesOf(role, plan.home);
+    const login = role === "controller" ? loginRules(services, plan.access) : { services: [], egress: [] };
+    return chains(
+      [...login.services, ...serviceRules(services, plan.policy)],
+      [...login.egress, ...egressRules(plan.policy, plan.home)],
+    );
+  };
   return { controller: text("controller"), compute: text("compute") };
+}
+
+/** At the login interface everybody is a stranger, whatever address a packet claims; and it is no way out. */
+function loginRules(services: readonly Service[], access: AccessPlan) {
+  if (access.kind !== "lan") return { services: [], egress: [] };
+  const [come, go] = [`iifname "${LOGIN_INTERFACE}" `, `oifname "${LOGIN_INTERFACE}" `];
+  return {
+    services: [
+      ...services.filter(({ from }) => from === "anybody").map((service) => accept(come, service)),
+      `${come}drop`,
+    ],
+    egress: [
+      ...(access.address === undefined ? [`${go}udp dport 67 accept`] : []),
+      `${go}ct state new reject with icmpx admin-prohibited`,
+    ],
+  };
+}
+
+function accept(whom: string, { name, ports, protocol }: Service): string {
+  return `${whom}${protocol} dport ${portsText(ports)} accept comment "${name}"`;
 }
 
 /** Both chains anew, in the one transaction of the file. */
@@ -21,8 +48,6 @@ function chains(services: readonly string[], egress: readonly string[]): string 
 }
 
 function serviceRules(services: readonly Service[], { peers }: PolicyPlan): string[] {
-  const accept = (whom: string, { name, ports, protocol }: Service) =>
-    `${whom}${protocol} dport ${portsText(ports)} accept comment "${name}"`;
   return [
     ...services.map((service) => accept(service.from === "anybody" ? "" : "ip saddr @machines ", service)),
     ...peers.flatMap((peer) =>

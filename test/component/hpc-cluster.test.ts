@@ -23,6 +23,7 @@ async function declare(
     options = {},
     power,
     secret,
+    ssh = {},
   }: {
     bootSeconds?: number;
     example?: string;
@@ -30,11 +31,13 @@ async function declare(
     options?: pulumi.ComponentResourceOptions;
     power?: Record<string, "on" | "off">;
     secret?: string;
+    ssh?: Partial<HpcClusterPlan["ssh"]>;
   } = {},
 ): Promise<{ mocks: RecordingMocks; cluster: HpcCluster; plan: HpcClusterPlan }> {
   const mocks = new RecordingMocks(preview, bootSeconds === undefined ? {} : { bootSeconds });
   await pulumi.runtime.setMocks(mocks, "hyperlab", "test", preview);
-  const plan = planOf(computeNodes, example, power);
+  const decided = planOf(computeNodes, example, power);
+  const plan = { ...decided, ssh: { ...decided.ssh, ...ssh } };
   const identity = new StackIdentity("lab");
   const build = { arguments: ["build", "--recipe-json", "-"], stdin: "{}", identity: "0123456789abcdef" };
   const args = {
@@ -287,6 +290,28 @@ describe("outputs", () => {
       ),
     );
   });
+});
+
+it("leads people to the login address with the same pinned key, and the stack by the cluster's own network", async () => {
+  const ssh = { login: "192.168.1.50", proxyJump: "root@metal" };
+  const { cluster, mocks, plan } = await declare(1, false, { ssh });
+  expect(await resolved(cluster.sshCommand)).toBe("ssh ada@192.168.1.50");
+  const [known] = (await resolved(cluster.knownHosts)).split("\n");
+  expect(known).toMatch(/^dev-controller,10\.57\.0\.2,192\.168\.1\.50 ssh-ed25519 /);
+  const [controller, node] = (await resolved(cluster.sshConfig)).split(/^(?=Host )/m);
+  expect(controller).toMatch(/^Host dev-controller\n {2}HostName 192\.168\.1\.50\n/);
+  expect(controller).not.toContain("ProxyJump");
+  expect(node).toMatch(
+    new RegExp(`HostName ${plan.computeNodes[0]?.address}\n[^]*ProxyJump dev-controller\n`),
+  );
+  for (const command of mocks.ofType("command:remote:Command")) {
+    expect(withoutEnvelopes(command.inputs.connection)).toMatchObject({
+      host: "10.57.0.2",
+      proxy: { host: "metal", user: "root" },
+    });
+  }
+  const through = await declare(1, false, { ssh: { proxyJump: "root@metal" } });
+  expect(await resolved(through.cluster.sshCommand)).toBe("ssh -J root@metal ada@10.57.0.2");
 });
 
 it("gives two stacks different secrets and host keys", async () => {

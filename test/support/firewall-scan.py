@@ -5,8 +5,10 @@ Everything listens to everything, so that what is answered is what the firewall 
 which take all of it with them.
 
 Standard input: {"conf": text of nftables.conf, "folder": ..., "ports": {"tcp": [...], "udp": [...]}, "away": [...],
-"scanners": [names], "steps": [{"role": ..., "wanted": {...}} | null]}. Standard output: for each step, what each scanner
-reaches on the target, and what the target reaches on each of the others.
+"scanners": [names], "steps": [{"role": ..., "wanted": {...}} | null]}, and for a target with a login interface "login":
+{"interface", "mark", "table", "sysctl": text of the guest's file}. Standard output: for each step, what each scanner reaches on
+the target, what the target reaches on each of the others, and what is reached through the login interface: on the target by the address that a
+packet claims to come from, and by the target.
 """
 
 import errno
@@ -28,6 +30,10 @@ PEERS = {
     "stranger": "192.0.2.9",
 }
 NETWORKS = {"10.50.0.0/24", "198.51.100.0/24", "192.0.2.0/24"}
+#: The users' network: the target's address there, the router, and whoever is behind it or claims to be a machine.
+LOGIN = "203.0.113.5"
+ROUTER = "203.0.113.1"
+USERS = {"near": ROUTER, "far": "172.31.9.9", "forged": PEERS["machine"]}
 #: Nothing is lost on a bridge in memory: what did not answer by then was dropped.
 SILENCE_SECONDS = 2.0
 #: Ports of one process.
@@ -54,6 +60,27 @@ def build():
         run("ip", "-n", name, "address", "add", f"{address}/24", "dev", "eth0")
         for other in NETWORKS - {str(ipaddress.ip_interface(f"{address}/24").network)}:
             run("ip", "-n", name, "route", "add", other, "dev", "eth0")
+
+
+def build_login(login):
+    """A second interface as networkd sets it up from the controller's document, with everybody else behind one router."""
+    interface, table = login["interface"], str(login["table"])
+    run("ip", "netns", "add", "users")
+    run("ip", "-n", "users", "link", "add", "eth0", "type", "veth", "peer", "name", interface, "netns", "target")
+    run("ip", "-n", "users", "link", "set", "lo", "up")
+    run("ip", "-n", "users", "link", "set", "eth0", "up")
+    run("ip", "-n", "users", "address", "add", f"{ROUTER}/24", "dev", "eth0")
+    for address in (USERS["far"], USERS["forged"]):
+        run("ip", "-n", "users", "address", "add", f"{address}/32", "dev", "lo")
+    target = ("ip", "-n", "target")
+    run(*target, "link", "set", interface, "up")
+    run(*target, "address", "add", f"{LOGIN}/24", "dev", interface, "noprefixroute")
+    run(*target, "route", "add", "203.0.113.0/24", "dev", interface, "table", table)
+    run(*target, "route", "add", "default", "via", ROUTER, "dev", interface, "table", table)
+    run(*target, "rule", "add", "fwmark", str(login["mark"]), "priority", table, "table", table)
+    settings = [line.replace(" ", "") for line in login["sysctl"].splitlines() if line and line[0] != "#"]
+    settings += [f"net.ipv4.conf.{name}.rp_filter=0" for name in ("all", interface)]
+    run("ip", "netns", "exec", "target", "sysctl", "-q", "-w", *settings)
 
 
 def within(name, verb, ports):
@@ -90,16 +117,20 @@ def serve(ports):
 
 def scan(wanted):
     """Ports of an address that answer."""
-    print(json.dumps({kind: probe(wanted["address"], kind, wanted[kind]) for kind in ("tcp", "udp")}), flush=True)
+    print(json.dumps({kind: probe(wanted, kind, wanted[kind]) for kind in ("tcp", "udp")}), flush=True)
 
 
-def probe(address, protocol, ports):
+def probe(ends, protocol, ports):
     poll = select.epoll()
     open_ports, sockets = [], {}
     for port in ports:
         sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM if protocol == "tcp" else socket.SOCK_DGRAM)
         sock.setblocking(False)
-        code = sock.connect_ex((address, port))
+        if "source" in ends:
+            sock.bind((ends["source"], 0))
+        if "device" in ends:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, ends["device"].encode())
+        code = sock.connect_ex((ends["address"], port))
         if code not in (0, errno.EINPROGRESS):
             sock.close()
             continue
@@ -141,13 +172,19 @@ def shares(ports):
 
 
 def reaches(source, goal, ports):
-    processes = [within(source, "scan", {"address": PEERS[goal], **share}) for share in shares(ports)]
+    return scanned(source, {"address": PEERS[goal]}, ports)
+
+
+def scanned(source, ends, ports):
+    processes = [within(source, "scan", {**ends, **share}) for share in shares(ports)]
     found = [json.loads(process.communicate()[0]) for process in processes]
     return {protocol: sorted(port for each in found for port in each[protocol]) for protocol in ("tcp", "udp")}
 
 
 def main(wanted):
     build()
+    if "login" in wanted:
+        build_login(wanted["login"])
     folder = wanted["folder"]
     conf = os.path.join(folder, "nftables.conf")
     with open(conf, "w", encoding="utf-8") as file:
@@ -156,7 +193,7 @@ def main(wanted):
     away = {"tcp": wanted["away"], "udp": wanted["away"]}
     servers = [
         within(name, "serve", share)
-        for name in PEERS
+        for name in (*PEERS, *(["users"] if "login" in wanted else []))
         for share in shares(wanted["ports"] if name == "target" else away)
     ]
     for server in servers:
@@ -174,6 +211,11 @@ def main(wanted):
             "from": {name: reaches(name, "target", wanted["ports"]) for name in wanted["scanners"]},
             "to": {name: reaches("target", name, away) for name in peers},
         }
+        if "login" in wanted:
+            ends = {name: {"address": LOGIN, "source": source} for name, source in USERS.items()}
+            found["login"] = {name: scanned("users", each, wanted["ports"]) for name, each in ends.items()}
+            out = {"address": ROUTER, "device": wanted["login"]["interface"]}
+            found["login"]["out"] = scanned("target", out, away)
         # A boot.
         run("ip", "netns", "exec", "target", "nft", "-f", conf)
         found["sameAfterBoot"] = run("ip", "netns", "exec", "target", "nft", "list", "ruleset") == before

@@ -5,9 +5,11 @@ import path from "node:path";
 import { describe, expect, it } from "vitest";
 import { z } from "zod";
 import { imagesDirectory } from "../../../images/guest.ts";
+import { LOGIN_INTERFACE, LOGIN_MARK, LOGIN_TABLE } from "../../../planning/access.ts";
+import type { HostFacts } from "../../../planning/facts.ts";
 import { answers, firewallRules, SERVICES, servicesOf } from "../../../planning/network-policy/index.ts";
 import type { Egress, NodeRole, PeerPlan } from "../../../planning/plan.ts";
-import { config, planned } from "../../unit/planning/lab.ts";
+import { config, goodFacts, planned } from "../../unit/planning/lab.ts";
 
 const guest = path.join(imagesDirectory(), "guest");
 const every = Array.from({ length: 65_535 }, (_, index) => index + 1);
@@ -24,6 +26,7 @@ const steps = z.array(
   z.object({
     from: z.object({ machine: reached, stranger: reached, peer: reached.optional() }),
     to: z.object({ machine: reached, gateway: reached, peer: reached, stranger: reached }),
+    login: z.object({ near: reached, far: reached, forged: reached, out: reached }).optional(),
     sameAfterBoot: z.boolean(),
   }),
 );
@@ -33,12 +36,18 @@ interface Step {
   wanted: { subnet: string; rules?: Readonly<Record<NodeRole, string>>; machines: string[] };
 }
 
+/** More than a machine of a cluster and a stranger. */
+interface Beside {
+  scanners?: readonly string[];
+  login?: { interface: string; mark: number; table: number; sysctl: string };
+}
+
 /** What the firewall lets through after each step; null is a machine to which nothing was delivered yet. */
 function scan(
   wanted: readonly (Step | null)[],
   ports: { tcp: number[]; udp: number[] },
   away: readonly number[],
-  scanners: readonly string[] = ["machine", "stranger"],
+  beside: Beside = {},
 ): z.infer<typeof steps> {
   const folder = mkdtempSync(path.join(tmpdir(), "hyperlab-firewall-"));
   try {
@@ -49,7 +58,15 @@ function scan(
     const done = spawnSync("unshare", [...namespaces, "python3", program], {
       encoding: "utf8",
       maxBuffer: 64 * 1024 * 1024,
-      input: JSON.stringify({ conf, folder, ports, away, scanners, steps: wanted }),
+      input: JSON.stringify({
+        conf,
+        folder,
+        ports,
+        away,
+        scanners: ["machine", "stranger"],
+        ...beside,
+        steps: wanted,
+      }),
       env: {
         ...process.env,
         PATH: `${process.env.PATH}:/usr/sbin:/sbin`,
@@ -65,7 +82,9 @@ function scan(
 }
 
 function step(role: NodeRole, egress: Egress, hpc = "", network = ""): Step {
-  const plan = planned(config({ network: `egress: ${egress}\n${network}`, hpc }));
+  const lab = config({ network: `egress: ${egress}\n${network}`, hpc });
+  const interfaces: HostFacts["interfaces"] = { known: true, value: [{ name: "br9", owned: false }] };
+  const plan = planned(lab, goodFacts(lab, { interfaces }));
   return {
     role,
     wanted: {
@@ -147,7 +166,7 @@ describe("a peer", () => {
       wanted.map((role) => step(role, "none", "", network)),
       ports,
       AWAY,
-      ["machine", "stranger", "peer"],
+      { scanners: ["machine", "stranger", "peer"] },
     );
     for (const [index, role] of wanted.entries()) {
       const services = servicesOf(role, { kind: "controller" });
@@ -162,6 +181,22 @@ describe("a peer", () => {
       });
       expect(found[index]?.to).toMatchObject({ peer: all, stranger: nothing });
     }
+  });
+});
+
+describe("a login interface", () => {
+  it("answers SSH to everybody, far ones too, and nothing else, whoever they claim to be; and is no way out", () => {
+    const sysctl = readFileSync(path.join(guest, "etc", "sysctl.d", "60-hyperlab.conf"), "utf8");
+    const login = { interface: LOGIN_INTERFACE, mark: LOGIN_MARK, table: LOGIN_TABLE, sysctl };
+    const ports = { tcp: [22, 2049, 6817, 6819, 61_000], udp: [123, 6816] };
+    const access = "access: { lan: { bridge: br9, address: 203.0.113.5/24, gateway: 203.0.113.1 } }";
+    const [found] = scan([step("controller", "open", access)], ports, [22], { login });
+    const ssh = { tcp: [22], udp: [] };
+    expect(found?.login).toEqual({ near: ssh, far: ssh, forged: ssh, out: nothing });
+    expect(found?.sameAfterBoot).toBe(true);
+    // The machine's own network is as without it.
+    expect(found?.from).toEqual({ machine: ports, stranger: ssh });
+    expect(found?.to.stranger.tcp).toEqual([22]);
   });
 });
 

@@ -2,6 +2,7 @@ import { readFileSync } from "node:fs";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { PEER_SERVICES } from "../../../config/schema/network.ts";
+import { LOGIN_INTERFACE, planAccess } from "../../../planning/access.ts";
 import type { HostFacts } from "../../../planning/facts.ts";
 import {
   answers,
@@ -11,9 +12,9 @@ import {
   servicesOf,
   servicesTable,
 } from "../../../planning/network-policy/index.ts";
-import type { Egress, HomePlan, NodeRole, PeerPlan } from "../../../planning/plan.ts";
+import type { AccessPlan, Egress, HomePlan, NodeRole, PeerPlan } from "../../../planning/plan.ts";
 import { renderSlurmConf } from "../../../planning/slurm/render.ts";
-import { briefly, config, findingsOf, goodFacts, planned } from "./lab.ts";
+import { briefly, config, findingsOf, goodFacts, hpcOf, planned } from "./lab.ts";
 
 const roles = fc.constantFrom<NodeRole>("controller", "compute");
 const egresses = fc.constantFrom<Egress>("open", "registries", "none");
@@ -36,6 +37,12 @@ const policies = fc.record({
   ),
 });
 
+const lan: AccessPlan = { kind: "lan", bridge: "br0", mac: "0a:68:6c:00:00:01" };
+const accesses = fc.constantFrom<AccessPlan>({ kind: "proxy-jump" }, lan, {
+  ...lan,
+  address: "192.0.2.5/24",
+});
+
 /** Rules of a chain of the text, without comments. */
 function chain(text: string, name: string): string[] {
   const body = new RegExp(`chain ${name} \\{\\n(.*?) {2}\\}\\n`, "s").exec(text)?.[1] ?? "";
@@ -44,6 +51,8 @@ function chain(text: string, name: string): string[] {
     .map((line) => line.trim().replace(/ comment ".*"$/, ""))
     .filter((line) => line !== "");
 }
+
+const proxyJump: { access: AccessPlan } = { access: { kind: "proxy-jump" } };
 
 /** A rule that accepts, as data. */
 function accepted(rule: string) {
@@ -58,7 +67,7 @@ describe("the rules of a role", () => {
   it("accept what the table says, and nothing else", () => {
     fc.assert(
       fc.property(roles, homes, policies, (role, home, policy) => {
-        const rules = chain(firewallRules({ home, policy })[role], "services");
+        const rules = chain(firewallRules({ ...proxyJump, home, policy })[role], "services");
         const rule = (whom: string, { ports: [first, last], protocol }: Service) => ({
           whom,
           protocol,
@@ -134,7 +143,7 @@ describe("egress", () => {
   it("open restricts nothing; the others end with a refusal and let HTTP out only as registries", () => {
     fc.assert(
       fc.property(roles, homes, policies, (role, home, policy) => {
-        const rules = chain(firewallRules({ home, policy })[role], "egress");
+        const rules = chain(firewallRules({ ...proxyJump, home, policy })[role], "egress");
         if (policy.egress === "open") {
           expect(rules).toEqual([]);
           return;
@@ -161,6 +170,45 @@ describe("egress", () => {
       nameServers: ["10.50.0.1"],
       peers: [],
     });
+  });
+});
+
+describe("a login interface", () => {
+  const login = (rule: string) => rule.includes(`ifname "login0" `);
+
+  it("has the rules for anybody before all others, is no way out, and concerns the controller only", () => {
+    fc.assert(
+      fc.property(roles, homes, policies, accesses, (role, home, policy, access) => {
+        const without = firewallRules({ ...proxyJump, home, policy })[role];
+        const text = firewallRules({ access, home, policy })[role];
+        if (role === "compute" || access.kind === "proxy-jump") {
+          expect(text).toBe(without);
+          return;
+        }
+        const services = chain(text, "services");
+        expect(services).toEqual([
+          'iifname "login0" tcp dport 22 accept',
+          'iifname "login0" drop',
+          ...chain(without, "services"),
+        ]);
+        const egress = chain(text, "egress");
+        expect(egress.filter((rule) => !login(rule))).toEqual(chain(without, "egress"));
+        expect(egress.slice(0, egress.filter(login).length)).toEqual([
+          ...(access.address === undefined ? ['oifname "login0" udp dport 67 accept'] : []),
+          'oifname "login0" ct state new reject with icmpx admin-prohibited',
+        ]);
+      }),
+    );
+  });
+
+  it("is known to the image by its MAC address", () => {
+    const rule = readFileSync("images/guest/etc/udev/rules.d/60-login.rules", "utf8");
+    const prefix = /ATTR\{address\}=="([0-9a-f:]+)\*"/.exec(rule)?.[1];
+    for (const name of ["lab", "other"]) {
+      const access = planAccess({ ...hpcOf(config()), name, access: { kind: "lan", bridge: "br0" } });
+      expect(access).toMatchObject({ mac: expect.stringMatching(new RegExp(`^${prefix}[0-9a-f:]{8}$`)) });
+    }
+    expect(rule).toContain(`NAME="${LOGIN_INTERFACE}"`);
   });
 });
 

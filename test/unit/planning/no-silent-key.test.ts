@@ -31,6 +31,7 @@ interface Case {
 const ANY_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGtleQ== ada@example";
 const USER = { name: "ada", ssh_keys: [ANY_KEY] };
 const PEER = { subnet: "10.60.0.0/24", services: ["jobs"] };
+const LAN = { lan: { bridge: "br1", address: "192.168.1.50/24", gateway: "192.168.1.1" } };
 const CLOUD_IMAGE = { path: "/srv/image.qcow2" };
 const GROUP = { ...node, count: 3 };
 const hardware = "clusters.hpc.hardware.acceleration";
@@ -97,6 +98,9 @@ const CASES: Record<string, Case> = {
   },
   "clusters.hpc.network.static_leases": { to: { "compute-01": "10.50.0.99" } },
   "clusters.hpc.network.vm_macs": { to: { "compute-01": "02:00:00:00:00:01" } },
+  "clusters.hpc.access.lan.bridge": { to: "br2", with: { "clusters.hpc.access": LAN } },
+  "clusters.hpc.access.lan.address": { to: "192.168.1.51/24", with: { "clusters.hpc.access": LAN } },
+  "clusters.hpc.access.lan.gateway": { to: "192.168.1.254", with: { "clusters.hpc.access": LAN } },
   "clusters.hpc.controller.cpu_cores": { to: 6 },
   "clusters.hpc.controller.memory_gb": { to: 6 },
   "clusters.hpc.controller.disk_gb": { to: 30 },

@@ -37,7 +37,7 @@ class Documents(unittest.TestCase):
         self.assertNotIn("TOPSECRET", str(caught.exception))
 
     def test_other_formats_are_refused(self):
-        for text in ("", "[]", "{", '{"format": 2}'):
+        for text in ("", "[]", "{", '{"format": 3}'):
             with self.assertRaises(Problem):
                 document.parse_cluster(text, "before")
 
@@ -48,6 +48,11 @@ class Documents(unittest.TestCase):
         with self.assertRaises(Problem) as caught:
             document.parse_secrets(json.dumps({"format": 3, **secrets}))
         self.assertIn("another format", str(caught.exception))
+
+    def test_a_login_interface_has_a_format_of_its_own(self):
+        for number in (1, 2):
+            text = json.dumps({**CLUSTER, "format": number})
+            self.assertEqual(document.parse_cluster(text, "before")["format"], number)
 
     def test_groups_may_be_absent(self):
         self.assertEqual(document.parse_cluster(json.dumps(CLUSTER), "after")["groups"], [])

@@ -19,6 +19,7 @@ from hyperlab import (
     firewall,
     host_keys,
     leaving,
+    login,
     machine,
     rotation,
     runtime,
@@ -173,6 +174,7 @@ def apply_machine(wanted):
     """Everything of the document that is not SLURM."""
     machine.write_hosts(wanted["hosts"])
     firewall.apply(firewall.network(wanted, seed.load()["controller"]), "controller")
+    login.apply(wanted["network"].get("login"))
     accounts.apply(wanted["users"], wanted["groups"])
     machine.authorize(wanted["users"])
     machine.know_hosts(wanted["nodes"])

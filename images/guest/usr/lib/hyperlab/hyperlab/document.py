@@ -7,6 +7,8 @@ from hyperlab.process import Problem
 FORMAT = 1
 #: Secrets of a cluster whose keys were rotated: programs that switch them at once know this format not.
 ROTATED = 2
+#: A cluster with a login interface, which earlier programs do not know.
+LOGIN = 2
 PASSWORD_SLOT = "@databasePassword@"
 
 SECRETS = {"slurmJwks": str, "databasePassword": str, "clusterSshKey": str}
@@ -48,7 +50,7 @@ def parse_secrets(text):
 
 
 def parse_cluster(text, name):
-    document = parse(text, CLUSTER, name)
+    document = parse(text, CLUSTER, name, (FORMAT, LOGIN))
     document.setdefault("groups", [])
     return document
 
