@@ -81,7 +81,7 @@ export const hpcSchema = z.strictObject({
   network: key(networkSchema, { text: "Network of the cluster.", effect: "replace" }),
   access: key(accessSchema.default("proxy-jump"), {
     text:
-      "How users reach the login machine, which is the controller. proxy-jump: in the cluster's network, where that is behind a host through it " +
+      "How users reach the login machine, which is the controller. proxy-jump: in the cluster's network, through a remote host where it is behind one " +
       "(ssh's ProxyJump). A map with lan: at an address of its own in the users' network; added while the controller runs, taken away with a restart of it.",
     effect: "restart",
   }),
