@@ -1,4 +1,5 @@
 import { Cli } from "./cli.ts";
+import { addBackupCommands } from "./commands/backup.ts";
 import { addDrainCommands } from "./commands/drain.ts";
 import { addHostCommands } from "./commands/host.ts";
 import { addImageCommands } from "./commands/image.ts";
@@ -15,5 +16,6 @@ export function hyperlab(args: readonly string[]): Promise<number> {
   addDrainCommands(cli);
   addPowerCommands(cli);
   addImageCommands(cli);
+  addBackupCommands(cli);
   return cli.run(args);
 }

@@ -3,7 +3,8 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { imagesDirectory } from "../../images/guest.ts";
 import { type DrainRequest, drainBy } from "../../tools/commands/drain.ts";
 import { Reporter } from "../../tools/report/progress.ts";
-import { type Answer, type SlurmServer, serveSlurm } from "../support/slurm-serve.ts";
+import type { Answer } from "../support/namespace-shell.ts";
+import { type SlurmServer, serveSlurm } from "../support/slurm-serve.ts";
 import { waitFor } from "../support/wait.ts";
 
 /** The guest's own quiesce on node n1 of a real SLURM; only the control groups of jobs are squeue's word here. */

@@ -1,10 +1,9 @@
-import { spawn } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
-import { scriptInNamespaces, slurmJwks, slurmTree } from "./slurm-tree.ts";
+import { type Answer, namespaceShell } from "./namespace-shell.ts";
+import { slurmJwks, slurmTree } from "./slurm-tree.ts";
 
 /** Two nodes on one machine, without control groups: what a container can run. */
 const SLURM_CONF = `ClusterName=lab
@@ -29,12 +28,6 @@ NodeName=n2 NodeHostname=controller NodeAddr=10.50.0.2 Port=7102 CPUs=4 RealMemo
 PartitionName=main Nodes=ALL Default=YES State=UP
 `;
 
-/** What a command printed, and its exit code. */
-export interface Answer {
-  readonly code: number;
-  readonly text: string;
-}
-
 /** A real SLURM with jobs, in namespaces of its own. */
 export interface SlurmServer {
   /** Runs a shell command among SLURM's programs; it must succeed. */
@@ -52,40 +45,17 @@ export async function serveSlurm(): Promise<SlurmServer> {
   writeFileSync(join(folder, "cgroup.conf"), "CgroupPlugin=disabled\n");
   writeFileSync(join(folder, "slurm.jwks"), slurmJwks());
   const script = fileURLToPath(new URL("slurm-serve.sh", import.meta.url));
-  const child = spawn("unshare", [...scriptInNamespaces(script), tree, folder]);
-  const ended = new Promise<void>((resolve) => child.on("close", () => resolve()));
-  let errors = "";
-  child.stderr.on("data", (piece) => {
-    errors += String(piece);
-  });
-  const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
-  const answer = async (): Promise<Answer> => {
-    const text: string[] = [];
-    for (;;) {
-      const { done, value } = await lines.next();
-      if (done) throw new Error(`SLURM's namespaces ended:\n${text.join("\n")}\n${errors}`);
-      const code = /^== (\d+)$/.exec(value)?.[1];
-      if (code !== undefined) return { code: Number(code), text: text.join("\n") };
-      text.push(value);
-    }
-  };
-  const ask = (line: string): Promise<Answer> => {
-    child.stdin.write(`${line}\n`);
-    return answer();
-  };
-  const started = await answer();
-  if (started.text.match(/idle/g)?.length !== 2) throw new Error(`${started.text}\n${errors}`);
+  const { shell, started } = await namespaceShell(script, [tree, folder]);
+  if (started.match(/idle/g)?.length !== 2) throw new Error(started);
   return {
     async slurm(command) {
-      const { code, text } = await ask(`slurm ${command}`);
+      const { code, text } = await shell.ask(`slurm ${command}`);
       if (code !== 0) throw new Error(`${command} ended with ${code}: ${text}`);
       return text;
     },
-    host: (command) => ask(`host ${command}`),
+    host: (command) => shell.ask(`host ${command}`),
     async stop() {
-      child.stdin.end();
-      child.kill("SIGTERM");
-      await ended;
+      await shell.stop();
       rmSync(folder, { recursive: true, force: true });
     },
   };

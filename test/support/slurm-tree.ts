@@ -15,7 +15,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { hostMirror } from "../../images/mirror.ts";
 
-/** Debian 13's own SLURM, a database and OpenSSH's server, without a kernel or services; some 250 MB. */
+/** Debian 13's own SLURM, a database and OpenSSH's server, without a kernel or services; some 300 MB. */
 const PACKAGES = [
   "slurmctld",
   "slurmd",
@@ -24,8 +24,7 @@ const PACKAGES = [
   "slurm-wlm-basic-plugins",
   "slurm-wlm-mysql-plugin",
   "mariadb-server-core",
-  "mariadb-client-core",
-  "slurmd",
+  "mariadb-client",
   "libpam-slurm-adopt",
   "openssh-server",
 ];

@@ -48,9 +48,10 @@ export function prepareSsh(
 /** Runs a command line on the controller and gives what it printed. */
 export type ControllerShell = (command: string) => Promise<string>;
 
-const CONNECT_SECONDS = 30;
+/** How long a connection may take. */
+export const CONNECT_SECONDS = 30;
 /** ssh's own exit code, where the connection failed. */
-const SSH_FAILED = 255;
+export const SSH_FAILED = 255;
 
 /**
  * A shell on the controller.

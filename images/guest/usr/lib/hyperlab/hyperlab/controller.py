@@ -11,6 +11,7 @@ import time
 
 from hyperlab import (
     accounts,
+    backup,
     bundle,
     database,
     document,
@@ -21,6 +22,7 @@ from hyperlab import (
     leaving,
     login,
     machine,
+    restore,
     rotation,
     runtime,
     seed,
@@ -49,6 +51,7 @@ START_SECONDS = 600
 #: What the nodes have to take a bundle, one step of a rotation.
 NODES_SECONDS = 600
 SLURMDBD_PORT = 6819
+REQUEST_BYTES = 64 * 1024
 
 
 def log(text):
@@ -441,6 +444,7 @@ def boot():
     if not state_disk.is_ours():
         return
     state_disk.mount()
+    restore.recover()
     secrets, wanted = files.read_json(SECRETS), files.read_json(DOCUMENT)
     if not secrets or not wanted:
         return
@@ -457,6 +461,53 @@ def boot():
     run(["systemctl", "start", "--no-block", "hyperlab-controller.target", *homes])
 
 
+def configured():
+    """The document that the cluster serves."""
+    wanted = files.read_json(DOCUMENT)
+    if not wanted:
+        raise Problem("controller: this controller serves no cluster yet; bring the cluster up first (hyperlab up).")
+    return wanted
+
+
+def send_backup(request, _):
+    """`backup`: the backup itself on standard output, without a line of JSON."""
+    backup.make(request, configured(), sys.stdout.buffer, log)
+
+
+def tell_inventory(*_):
+    """`inventory`: what a restore would replace."""
+    return backup.inventory(configured())
+
+
+def take_backup(request, stream):
+    """`restore`: a backup follows the request on standard input."""
+    wanted, secrets = configured(), load_secrets()
+    if (reason := restore.objection(request, backup.inventory(wanted))) is not None:
+        raise Problem(reason)
+    try:
+        restore.receive(stream, log_if_heard)
+    except BaseException:
+        restore.recover()
+        raise
+    restore.replace(secrets["databasePassword"], lambda: serve_again(wanted, secrets), log_if_heard)
+    ensure_associations(wanted["users"])
+    return backup.inventory(wanted)
+
+
+def log_if_heard(text):
+    """Who sent a whole backup may be gone by now; the work goes on."""
+    with contextlib.suppress(BrokenPipeError):
+        log(text)
+
+
+def serve_again(wanted, secrets):
+    """Start accounting and SLURM on the data that is in place."""
+    start_accounting(wanted, secrets)
+    run(["systemctl", "start", "slurmctld.service"], timeout=START_SECONDS)
+    wait_until("slurmctld answers", slurm.answers)
+    wait_until("accounting answers", lambda: succeeds(["sacctmgr", "--noheader", "show", "cluster"]))
+
+
 @contextlib.contextmanager
 def alone():
     """One change at a time: a command may arrive while the boot still sets the machine up."""
@@ -466,18 +517,38 @@ def alone():
         yield
 
 
+#: Verbs with a JSON document on standard input, and verbs of backups, whose request is one line, which a backup may follow.
+VERBS = {"secrets": store_secrets, "before": before, "after": after}
+BACKUP_VERBS = {"backup": send_backup, "inventory": tell_inventory, "restore": take_backup}
+
+
 def main(arguments):
-    """Entry point: one verb; one JSON line on standard output."""
-    verbs = {"secrets": store_secrets, "before": before, "after": after}
+    """Entry point: one verb; one JSON line on standard output, of `backup` the backup."""
     if arguments == ["boot"]:
         with alone():
             boot()
         return
-    if len(arguments) != 1 or arguments[0] not in verbs:
-        raise Problem("Usage: controller secrets|before|after, with a JSON document on standard input.")
+    if len(arguments) != 1 or arguments[0] not in VERBS | BACKUP_VERBS:
+        raise Problem(f"Usage: controller {'|'.join([*VERBS, *BACKUP_VERBS])}, with a JSON document on standard input.")
     if os.geteuid() != 0:
         raise Problem("controller: run me as root, with sudo.")
-    text = sys.stdin.read()
-    with alone():
-        result = verbs[arguments[0]](text)
-    print(json.dumps(result), flush=True)
+    verb = arguments[0]
+    if verb in VERBS:
+        text = sys.stdin.read()
+        with alone():
+            mend()
+            result = VERBS[verb](text)
+    else:
+        request = document.parse_request(sys.stdin.buffer.readline(REQUEST_BYTES))
+        with alone():
+            mend()
+            result = BACKUP_VERBS[verb](request, sys.stdin.buffer)
+    if result is not None:
+        print(json.dumps(result), flush=True)
+
+
+def mend():
+    """What a restore left that was killed."""
+    if restore.recover():
+        log("a restore was interrupted; what was there before is back")
+        serve_again(configured(), load_secrets())

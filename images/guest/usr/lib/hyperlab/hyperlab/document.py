@@ -55,6 +55,17 @@ def parse_cluster(text, name):
     return document
 
 
+def parse_request(line):
+    """The request before a backup: one line."""
+    try:
+        request = json.loads(line)
+    except ValueError:
+        request = None
+    if not isinstance(request, dict) or request.get("format") != FORMAT:
+        raise Problem("controller: the request is none that this image knows; program and image do not fit.")
+    return request
+
+
 def slurmdbd_conf(text, password):
     """slurmdbd.conf with the password in its slot."""
     lines = [line for line in text.splitlines() if line.strip() == f"StoragePass={PASSWORD_SLOT}"]

@@ -1,0 +1,72 @@
+import { backup } from "../../tools/commands/backup.ts";
+import { createContext } from "../../tools/commands/context.ts";
+import { restore } from "../../tools/commands/restore.ts";
+import type { Cli, StackOptions } from "../cli.ts";
+
+interface BackupOptions extends StackOptions {
+  homes?: boolean;
+  to?: string;
+  json?: boolean;
+  user?: string;
+}
+
+interface RestoreOptions extends StackOptions {
+  withoutHomes?: boolean;
+  passphraseFile?: string;
+  check?: boolean;
+  member?: string;
+  yes?: boolean;
+  json?: boolean;
+  user?: string;
+}
+
+const USER = [
+  "-u, --user <name>",
+  "account on the controller, with sudo (default: the first user of the cluster)",
+] as const;
+
+/** The commands for backups: backup, restore. */
+export function addBackupCommands(cli: Cli): void {
+  cli
+    .onStack("backup", "save SLURM's state, its accounting, keys and the stack's state in one encrypted file")
+    .option("--homes", "users' homes too")
+    .option("--to <file>", "file to write (default: named after cluster and time, in the current folder)")
+    .option(...USER)
+    .option("--json", "print what was written as JSON")
+    .addHelpText(
+      "after",
+      `
+Nothing stops meanwhile. The file is encrypted with the stack's passphrase: keep a copy of that, apart from the file.
+A file appears only when it is complete. More: docs/backup.md`,
+    )
+    .action(
+      cli.action(async (options: BackupOptions) => {
+        const { homes = false, json = false, stack, to, user } = options;
+        return backup(createContext(stack), { homes, json, to, user });
+      }),
+    );
+  cli
+    .onStack("restore", "put a backup in the place of what the controller has", " FILE")
+    .argument("<file>", "a file that backup wrote")
+    .option("--without-homes", "leave homes as they are")
+    .option("--passphrase-file <file>", "passphrase of the stack that was backed up (default: this stack's)")
+    .option("--check", "check the whole file and show what is in it; changes nothing")
+    .option("--member <name>", "check the whole file and print one of its members; changes nothing")
+    .option("-y, --yes", "do not ask before jobs, accounting or homes are replaced")
+    .option(...USER)
+    .option("--json", "print JSON instead of text")
+    .addHelpText(
+      "after",
+      `
+The cluster must be up, on an empty host too: ${cli.call("up").trim()} first. The whole file is checked before anything is touched. SLURM stops for
+about a minute; what was there comes back if what was restored does not serve. More: docs/backup.md`,
+    )
+    .action(
+      cli.action(async (file: string, options: RestoreOptions) => {
+        const { check = false, json = false, withoutHomes = false, yes = false } = options;
+        const { member, passphraseFile, stack, user } = options;
+        const request = { file, check, json, member, passphraseFile, user, withoutHomes, yes };
+        return restore(createContext(stack), request);
+      }),
+    );
+}
