@@ -15,6 +15,7 @@ interface RestoreOptions extends StackOptions {
   passphraseFile?: string;
   check?: boolean;
   member?: string;
+  state?: boolean;
   yes?: boolean;
   json?: boolean;
   user?: string;
@@ -52,6 +53,7 @@ A file appears only when it is complete. More: docs/backup.md`,
     .option("--passphrase-file <file>", "passphrase of the stack that was backed up (default: this stack's)")
     .option("--check", "check the whole file and show what is in it; changes nothing")
     .option("--member <name>", "check the whole file and print one of its members; changes nothing")
+    .option("--state", "put the stack's state back, where it was lost; touches no machine")
     .option("-y, --yes", "do not ask before jobs, accounting or homes are replaced")
     .option(...USER)
     .option("--json", "print JSON instead of text")
@@ -63,9 +65,9 @@ about a minute; what was there comes back if what was restored does not serve. M
     )
     .action(
       cli.action(async (file: string, options: RestoreOptions) => {
-        const { check = false, json = false, withoutHomes = false, yes = false } = options;
+        const { check = false, json = false, state = false, withoutHomes = false, yes = false } = options;
         const { member, passphraseFile, stack, user } = options;
-        const request = { file, check, json, member, passphraseFile, user, withoutHomes, yes };
+        const request = { file, check, json, member, passphraseFile, state, user, withoutHomes, yes };
         return restore(createContext(stack), request);
       }),
     );

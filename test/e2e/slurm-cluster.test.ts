@@ -1,4 +1,5 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
+import { backups } from "./scenarios/backup.ts";
 import { byHand } from "./scenarios/by-hand.ts";
 import { changes } from "./scenarios/changes.ts";
 import { drains } from "./scenarios/drain.ts";
@@ -61,6 +62,7 @@ describe("while an administrator keeps a node drained", () => {
 
 powerCut(cluster);
 hostMaintenance(cluster);
+backups(cluster);
 
 describe("afterwards", () => {
   it("both nodes run a job, and everything that ran is accounted for", async () => {

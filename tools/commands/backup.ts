@@ -4,6 +4,7 @@ import { composed, type OwnMember, type Watch, writeArchive } from "../backup/ar
 import type { Frame } from "../backup/frames.ts";
 import { readInventory, requestLine } from "../backup/inventory.ts";
 import { ARCHIVE_FORMAT, type Manifest, parseManifest } from "../backup/manifest.ts";
+import type { EngineSession } from "../engine/operate.ts";
 import { engineCommand } from "../engine/query.ts";
 import { interruptible } from "../process/interruptible.ts";
 import { consoleReporter, type Reporter, type Step } from "../report/progress.ts";
@@ -41,7 +42,7 @@ export async function backup(context: Context, request: BackupRequest): Promise<
     now: new Date(),
   };
   const program = controllerProgram(await sshClient(context), request.user);
-  const own = await ownMembers(context);
+  const own = await ownMembers(context, await openSession(context));
   const outcome = await interruptible((signal) =>
     backupBy(program, { ...source, own }, request, report, signal),
   );
@@ -50,10 +51,9 @@ export async function backup(context: Context, request: BackupRequest): Promise<
   return 130;
 }
 
-/** As the engine stores it: its secrets are encrypted with the passphrase, whose salt is in the stack file. */
-async function ownMembers(context: Context): Promise<OwnMember[]> {
+/** The stack's state, settings and cluster file. As the engine stores it: its secrets are encrypted with the passphrase, whose salt is in the stack file. */
+export async function ownMembers(context: Context, session: EngineSession): Promise<OwnMember[]> {
   const { layout } = context;
-  const session = await openSession(context);
   const state = await engineCommand(session, ["stack", "export", "--stack", layout.stack]);
   const file = clusterFile(context);
   return [

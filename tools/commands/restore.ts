@@ -10,7 +10,8 @@ import { sshClient } from "../ssh/controller.ts";
 import { type ControllerProgram, controllerProgram } from "../ssh/controller-program.ts";
 import { readPassphrase, stackPassphrase } from "../state/passphrase.ts";
 import { memberLines, watchOn } from "./backup.ts";
-import type { Context } from "./context.ts";
+import { type Context, openSession } from "./context.ts";
+import { restoreState } from "./restore-state.ts";
 
 /** What `hyperlab restore` is asked for. */
 export interface RestoreRequest {
@@ -23,6 +24,8 @@ export interface RestoreRequest {
   readonly check: boolean;
   /** Only write this member to standard output. */
   readonly member: string | undefined;
+  /** Restore the stack's state, which was lost, and touch no machine. */
+  readonly state: boolean;
   /** Do not ask before data is replaced. */
   readonly yes: boolean;
   readonly json: boolean;
@@ -44,6 +47,11 @@ export async function restore(context: Context, request: RestoreRequest): Promis
     if (request.json) process.stdout.write(`${JSON.stringify(manifest, null, 2)}\n`);
     else showManifest(request.file, manifest, report);
     return 0;
+  }
+  if (request.state) {
+    const own = stackPassphrase(context.layout, context.env);
+    const archive = { file: request.file, passphrase, manifest };
+    return restoreState(context, archive, own, () => openSession(context));
   }
   const program = controllerProgram(await sshClient(context), request.user);
   const asked = { ...request, passphrase, interactive: context.interactive };
@@ -72,6 +80,8 @@ async function printMember(
     const names = members.map((member) => member.name).join(", ");
     throw new Error(`${basename(file)} has no member ${name}; it has: ${names}`);
   }
+  // An archive, or keys, on a screen is what nobody meant.
+  if (process.stdout.isTTY) throw new Error(`write ${name} into a file: add > FILE`);
   for await (const piece of memberContent(file, passphrase, name)) {
     if (!process.stdout.write(piece)) await new Promise((go) => process.stdout.once("drain", go));
   }

@@ -7,7 +7,7 @@ import tempfile
 import unittest
 from unittest import mock
 
-from hyperlab import backup, frames, restore
+from hyperlab import backup, document, frames, restore
 from hyperlab.process import Problem
 
 
@@ -39,6 +39,14 @@ class Frames(unittest.TestCase):
                 broken[chance.randrange(len(broken))] = chance.randrange(256)
             with self.assertRaises(Problem):
                 list(frames.read(io.BytesIO(bytes(broken))))
+
+
+class Requests(unittest.TestCase):
+    def test_a_line_of_anything_else_is_a_clear_error(self):
+        self.assertEqual(document.parse_request(b'{"format": 1, "homes": true}\n')["homes"], True)
+        for line in (b"", b"\xff", b"[]", b"{", b'{"format": 2}', b'"' + b"x" * 70000):
+            with self.assertRaisesRegex(Problem, "do not fit"):
+                document.parse_request(line)
 
 
 class Copies(unittest.TestCase):

@@ -174,7 +174,8 @@ def inventory(wanted):
 
 def recorded(cluster):
     """How many jobs accounting knows, apart from those that verify a cluster."""
-    table = f"`{cluster}_job_table`"
+    # SLURM writes names of clusters in small letters.
+    table = f"`{cluster.lower()}_job_table`"
     query = f"SELECT COUNT(*) FROM {table} WHERE job_name <> '{VERIFICATION}'"
     return int(run(["mariadb", "--batch", "--skip-column-names", database.DATABASE], text=query))
 
