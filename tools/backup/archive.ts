@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { createReadStream, createWriteStream, existsSync } from "node:fs";
+import { createReadStream, existsSync } from "node:fs";
 import { open, rename, rm } from "node:fs/promises";
 import { basename, dirname } from "node:path";
 import { Readable } from "node:stream";
@@ -97,18 +97,21 @@ export async function writeArchive(
 ): Promise<void> {
   mustNotExist(file);
   const partial = `${file}.${process.pid}.tmp`;
+  // Opened before anything can fail: a stream that is just opening its file makes it after it was removed.
+  const target = (await open(partial, "wx", 0o600)).createWriteStream({ flush: true });
   try {
     await pipeline(
       Readable.from(encoded(frames), { objectMode: false }),
       createGzip({ level: 3 }),
       (compressed: AsyncIterable<Buffer>) => seal(compressed, passphrase, about),
-      createWriteStream(partial, { flags: "wx", mode: 0o600, flush: true }),
+      target,
       { signal },
     );
     mustNotExist(file);
     await rename(partial, file);
     await saved(dirname(file));
   } catch (error) {
+    target.destroy();
     await rm(partial, { force: true });
     throw error;
   }
@@ -199,7 +202,7 @@ async function* plainFrames(file: string, passphrase: string): AsyncGenerator<Fr
   try {
     yield* decodeFrames(plain);
   } catch (error) {
-    throw failure.error ?? error;
+    throw described(file, failure.error ?? error);
   } finally {
     source.destroy();
     plain.destroy();
@@ -225,8 +228,18 @@ async function about<T>(file: string, work: () => Promise<T>): Promise<T> {
   try {
     return await work();
   } catch (error) {
-    const why = error instanceof Error ? error.message : String(error);
-    const known = error instanceof SealedFileError || error instanceof DamagedStream;
-    throw new Error(`${basename(file)} cannot be restored: ${known ? why : `it cannot be read (${why})`}.`);
+    throw described(file, error);
   }
+}
+
+/** What is wrong with an archive, with its name. */
+class ArchiveError extends Error {}
+
+function described(file: string, error: unknown): ArchiveError {
+  if (error instanceof ArchiveError) return error;
+  const why = error instanceof Error ? error.message : String(error);
+  const known = error instanceof SealedFileError || error instanceof DamagedStream;
+  return new ArchiveError(
+    `${basename(file)} cannot be restored: ${known ? why : `it cannot be read (${why})`}.`,
+  );
 }

@@ -228,6 +228,21 @@ describe("an archive", () => {
     await expect(refused).rejects.toThrow(/^refused-\w+ cannot be restored: /);
   });
 
+  it("that is altered after it was checked gives an error, not a manifest", async () => {
+    const file = await archive("altered");
+    const manifest = await checkArchive(file, "passphrase", silent);
+    const content = readFileSync(file);
+    content[content.length - 1] = (content.at(-1) ?? 0) ^ 1;
+    writeFileSync(file, content);
+    const given: Buffer[] = [];
+    const reading = (async () => {
+      for await (const piece of chosenMembers(file, "passphrase", manifest, ["database.sql"], silent))
+        given.push(piece);
+    })();
+    await expect(reading).rejects.toThrow(/altered cannot be restored: it was cut off or altered/);
+    await expect(all(decodeFrames(from(...given)))).rejects.toThrow(/too early/);
+  });
+
   it("that is not there is said so", async () => {
     await expect(checkArchive(join(folder, "none"), "x", silent)).rejects.toThrow(
       /none cannot be restored.*ENOENT/,

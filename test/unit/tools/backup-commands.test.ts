@@ -145,6 +145,26 @@ describe("hyperlab restore", () => {
 });
 
 describe("hyperlab backup", () => {
+  it("leaves nothing where it is interrupted, at once or in the middle", async () => {
+    for (const early of [true, false]) {
+      async function* endless(signal: AbortSignal | undefined): AsyncGenerator<Buffer> {
+        yield Buffer.from("M\0\0\0\x0aconfig.tar", "latin1");
+        process.emit("SIGINT");
+        yield* streamed("sleep", ["60"], from(), { say: silent, signal, explain: () => "" });
+      }
+      const program: ControllerProgram = (verb, _input, _say, signal) =>
+        verb === "inventory" ? from(JSON.stringify(HAVE)) : endless(signal);
+      const source = { stack: "dev", passphrase: "x", own: [], now: new Date() };
+      const request = { homes: false, to: join(folder, "cut"), json: false, user: undefined };
+      const outcome = await interruptible((signal) => {
+        if (early) process.emit("SIGINT");
+        return backupBy(program, source, request, report, signal);
+      });
+      expect(outcome).toEqual({ interrupted: true });
+      expect(readdirSync(folder).filter((name) => name.startsWith("cut"))).toEqual([]);
+    }
+  });
+
   it("leaves nothing where the controller fails in the middle", async () => {
     const program: ControllerProgram = (verb) =>
       verb === "inventory" ? from(JSON.stringify(HAVE)) : failing();
