@@ -1,5 +1,6 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
+import { closeSync, openSync } from "node:fs";
 import { cp, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { createConnection } from "node:net";
 import { tmpdir } from "node:os";
@@ -95,6 +96,8 @@ class Daemon implements OwnLibvirtd {
   readonly qemuUri: string;
   readonly testUri: string;
   readonly #network: "own" | "host";
+  /** Descriptor that holds the network namespace: bridges outlive a daemon, as they do on a real host. */
+  #networkNamespace: number | undefined;
   #process: ChildProcess | undefined;
   #said = "";
 
@@ -111,16 +114,11 @@ class Daemon implements OwnLibvirtd {
       .map(([name, place]) => `mkdir -p ${place} && mount --bind "$1/${name}" ${place}`)
       .join(" && ");
     const daemon = `exec libvirtd --config ${places.etc}/libvirtd.conf --pid-file "$1/libvirtd.pid"`;
-    const spaces = this.#network === "own" ? ["--mount", "--net"] : ["--mount"];
     const loopback = this.#network === "own" ? "ip link set lo up && " : "";
-    // unshare, sh and libvirtd replace one another, so the process that we hold is the daemon itself.
-    const child = spawn(
-      "unshare",
-      [...spaces, "sh", "-c", `${loopback}${mounts} && ${daemon}`, "sh", this.directory],
-      {
-        stdio: ["ignore", "ignore", "pipe"],
-      },
-    );
+    const work = ["sh", "-c", `${loopback}${mounts} && ${daemon}`, "sh", this.directory];
+    // nsenter, unshare, sh and libvirtd replace one another, so the process that we hold is the daemon itself.
+    const [program = "", ...args] = [...this.#intoNamespaces(), ...work];
+    const child = spawn(program, args, { stdio: ["ignore", "ignore", "pipe"] });
     this.#process = child;
     this.#said = "";
     child.stderr?.on("data", (chunk: Buffer) => {
@@ -139,6 +137,14 @@ class Daemon implements OwnLibvirtd {
         throw new Error(`libvirtd was not ready in ${readyTimeoutMs} ms: ${this.#said}`);
       await delay(20);
     }
+    if (this.#network === "own") this.#networkNamespace ??= openSync(`/proc/${child.pid}/ns/net`, "r");
+  }
+
+  #intoNamespaces(): string[] {
+    if (this.#network === "host") return ["unshare", "--mount"];
+    if (this.#networkNamespace === undefined) return ["unshare", "--mount", "--net"];
+    const namespace = `/proc/${process.pid}/fd/${this.#networkNamespace}`;
+    return ["nsenter", `--net=${namespace}`, "unshare", "--mount"];
   }
 
   async kill(): Promise<void> {
@@ -156,6 +162,8 @@ class Daemon implements OwnLibvirtd {
   async stop(): Promise<void> {
     await this.#end("SIGKILL");
     await endProcesses(this.directory);
+    if (this.#networkNamespace !== undefined) closeSync(this.#networkNamespace);
+    this.#networkNamespace = undefined;
     await rm(this.directory, { recursive: true, force: true });
   }
 
