@@ -1,7 +1,7 @@
 import { Cli } from "../cli/cli.ts";
 import { addStackCommands } from "../cli/commands/stack.ts";
 import { hyperlab } from "../cli/hyperlab.ts";
-import { bench } from "./commands/bench.ts";
+import { bench, testFaults } from "./commands/bench.ts";
 import { test, testMachines } from "./commands/check.ts";
 
 const NOTES = `
@@ -21,6 +21,11 @@ function scripts(args: readonly string[]): Promise<number> {
       .action(cli.action(async (files: string[], options: { name?: string }) => work({ files, ...options })));
   tests("test", "formatter, linter, types and all tests that boot no machine", test);
   tests("test:e2e", "tests that boot machines", testMachines);
+  cli
+    .command("test:faults", "break runs at 100 moments and write docs/reliability.md", " [arguments...]")
+    .argument("[arguments...]", "handed to the campaign, options too")
+    .allowUnknownOption()
+    .action(cli.action(testFaults));
   cli
     .command("bench", "measure and write docs/benchmarks.md", " [arguments...]")
     .argument("[arguments...]", "handed to the benchmarks, options too")

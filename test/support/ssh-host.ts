@@ -10,6 +10,8 @@ export interface OwnSshHost {
   readonly path: string;
   /** Ends the sessions that are open; new ones are served. */
   dropSessions(): Promise<void>;
+  /** How many sessions are open. */
+  sessions(): Promise<number>;
   /** Ends the sessions and listens no more, until `up`. */
   down(): Promise<void>;
   up(): Promise<void>;
@@ -30,6 +32,7 @@ export async function startOwnSshHost(): Promise<OwnSshHost> {
     host,
     path: `${inFolder("bin")}:${process.env.PATH ?? ""}`,
     dropSessions: () => dropSessions(inFolder("pid")),
+    sessions: async () => (await sessions(inFolder("pid"))).length,
     down: async () => {
       await dropSessions(inFolder("pid"));
       await sshd.end();
@@ -55,8 +58,15 @@ Host *
 }
 
 /** sshd has one child for each session. */
-async function dropSessions(pidFile: string): Promise<void> {
+async function sessions(pidFile: string): Promise<number[]> {
   const pid = (await readFile(pidFile, "utf8")).trim();
   const children = await readFile(`/proc/${pid}/task/${pid}/children`, "utf8");
-  for (const child of children.split(" ").map(Number)) if (child > 1) process.kill(child, "SIGTERM");
+  return children
+    .split(" ")
+    .map(Number)
+    .filter((child) => child > 1);
+}
+
+async function dropSessions(pidFile: string): Promise<void> {
+  for (const session of await sessions(pidFile)) process.kill(session, "SIGTERM");
 }

@@ -10,6 +10,7 @@ import { storageVol as volumeProcedure } from "../../../providers/libvirt/client
 import type { DomainInputs } from "../../../providers/libvirt/resources/inputs.ts";
 import { calling, inOrder, type Moment, uploaded } from "../../support/libvirt-gate.ts";
 import { clearHost } from "../../support/libvirt-provider.ts";
+import { comparableDefinition } from "../support/comparable.ts";
 import type { Declaration } from "../support/declaration.ts";
 import { machine, writeGuestImage } from "../support/guest.ts";
 import type { Inventory } from "../support/inventory.ts";
@@ -60,17 +61,9 @@ const declaration = (more: Partial<DomainInputs> = {}): Partial<Declaration> => 
   },
 });
 
-/**
- * Without what is random or counted in every object: generations, addresses of bridges, numbers of running domains and
- * of their network devices. libvirt may write the devices of a domain in another order.
- */
+/** libvirt may write the devices of a domain in another order. */
 function comparable(inventory: Inventory): unknown {
-  const plain = (text: string) =>
-    text
-      .replaceAll(/[0-9a-f]{16}(?![0-9a-f-])/g, "GENERATION")
-      .replaceAll(/<mac address='52:54:00:(?!50:00:0b)[^']+'/g, "MAC")
-      .replaceAll(/domain-\d+-/g, "domain-")
-      .replaceAll(/vnet\d+/g, "vnet");
+  const plain = (text: string) => comparableDefinition(text, "52:54:00:50:00");
   const lines = (definitions: Readonly<Record<string, string>>) =>
     Object.entries(definitions).map(([name, xml]) => [name, plain(xml).split("\n").sort()]);
   const { domains, networks, pools, ...rest } = inventory;

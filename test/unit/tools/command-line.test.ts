@@ -13,7 +13,7 @@ const cli = (...args: string[]) =>
     env: { ...process.env, XDG_STATE_HOME: folder, HYPERLAB_STACK: "", PULUMI_BACKEND_URL: "" },
   });
 
-const commands = ["up", "preview", "ssh", "down", "test", "test:e2e", "bench"];
+const commands = ["up", "preview", "ssh", "down", "test", "test:e2e", "test:faults", "bench"];
 
 describe("usage", () => {
   it.each(commands)("of %s is what a person types, without tabs and colours", async (name) => {
