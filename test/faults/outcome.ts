@@ -1,6 +1,6 @@
 /** What a phase came to, as lines that can be compared with those of another run. */
 import { createHash } from "node:crypto";
-import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { parseDeployment, recordedResources } from "../../tools/state/checkpoint.ts";
 import { lockState } from "../../tools/state/lock.ts";
@@ -17,6 +17,8 @@ export async function outcomeOf(lab: Lab, stack: Stack, pool: string): Promise<s
     ([kind, described]) =>
       Object.entries(described).flatMap(([name, xml]) =>
         xml
+          // A daemon that built a pool knows these until it ends; the folder itself is compared.
+          .replace(/<permissions>[\s\S]*?<\/permissions>/, "")
           .split("\n")
           .filter((line) => line.trim() !== "")
           .map((line) => `${kind} ${name}: ${plain(line).trim()}`),
@@ -36,15 +38,20 @@ export async function outcomeOf(lab: Lab, stack: Stack, pool: string): Promise<s
   return lines.sort();
 }
 
-/** Every file of the pool with a sum of its content. */
+/** The pool's folder and every file in it: whose it is, and a sum of its content. */
 function contentsOf(pool: string): string[] {
   if (!existsSync(pool)) return ["content: no pool"];
-  return readdirSync(pool).map((name) => {
-    const sum = createHash("sha256")
-      .update(readFileSync(join(pool, name)))
-      .digest("base64url");
-    return `content ${name}: ${sum}`;
+  const files = readdirSync(pool).map((name) => {
+    const path = join(pool, name);
+    const sum = createHash("sha256").update(readFileSync(path)).digest("base64url");
+    return `content ${name}: ${permissionsOf(path)} ${sum}`;
   });
+  return [`content: ${permissionsOf(pool)}`, ...files];
+}
+
+function permissionsOf(path: string): string {
+  const { mode, uid, gid } = statSync(path);
+  return `${(mode & 0o7777).toString(8)} ${uid}:${gid}`;
 }
 
 async function powers({ libvirt }: Lab): Promise<string[]> {

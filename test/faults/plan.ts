@@ -1,4 +1,5 @@
 /** Pure and seeded: which fault comes in which phase of the life cycle, and at which moment. */
+import { createHash } from "node:crypto";
 
 /** The life cycle of the campaign's lab, in the order in which it runs. */
 export const phases = ["create", "scale", "rebuild", "resize", "destroy"] as const;
@@ -35,22 +36,17 @@ export interface Point {
   readonly when: Moment;
 }
 
-/** Pieces of content that are told apart at most: otherwise most points would lie in uploads. */
-const differentTimes = 6;
-
 /** A guest is paused while it is waited for. */
 const waits = new Map<string, readonly Moment["side"][]>([
   ["domain create", ["done"]],
   ["domain shutdown", ["asked", "done"]],
 ]);
 
-/** Every moment of a phase at which the fault makes sense, in an order that depends on the trace's content only. */
+/** Every moment of a phase at which the fault makes sense. */
 export function momentsFor(fault: Fault, trace: Trace): Moment[] {
-  return [...trace.entries()]
-    .sort(([left], [right]) => (left < right ? -1 : 1))
-    .flatMap(([call, times]) =>
-      sidesOf(fault, call).flatMap((side) => spread(times).map((nth) => ({ call, nth, side }))),
-    );
+  return [...trace].flatMap(([call, times]) =>
+    sidesOf(fault, call).flatMap((side) => doubling(times).map((nth) => ({ call, nth, side }))),
+  );
 }
 
 function sidesOf(fault: Fault, call: string): readonly Moment["side"][] {
@@ -59,14 +55,16 @@ function sidesOf(fault: Fault, call: string): readonly Moment["side"][] {
   return call === "volume content" ? ["asked"] : ["asked", "done"];
 }
 
-function spread(times: number): number[] {
-  const count = Math.min(times, differentTimes);
-  return Array.from({ length: count }, (_, index) => 1 + Math.floor((index * times) / count));
+/** 1, 2, 4 and so on: otherwise most points would lie in uploads. */
+function doubling(times: number): number[] {
+  const numbers: number[] = [];
+  for (let nth = 1; nth <= times; nth *= 2) numbers.push(nth);
+  return numbers;
 }
 
 /** Phase and fault of the first `count` points; each pair comes once before one comes again. */
 export function faultPairs(seed: number, count: number): Pick<Point, "number" | "phase" | "fault">[] {
-  const order = shuffled(faults, random(seed, "faults"));
+  const order = drawn(seed, "faults", faults, (fault) => fault);
   return Array.from({ length: count }, (_, index) => {
     const column = index % phases.length;
     const round = Math.floor(index / phases.length);
@@ -81,15 +79,26 @@ export function faultPairs(seed: number, count: number): Pick<Point, "number" | 
  * @throws Error where a phase without a fault showed no moment for one.
  */
 export function faultPlan(seed: number, count: number, traces: Readonly<Record<Phase, Trace>>): Point[] {
-  const drawn = new Map<string, number>();
+  const orders = new Map<string, { readonly moments: readonly Moment[]; taken: number }>();
   return faultPairs(seed, count).map((pair) => {
     const key = `${pair.phase}: ${pair.fault}`;
-    const moments = shuffled(momentsFor(pair.fault, traces[pair.phase]), random(seed, key));
-    if (moments.length === 0) throw new Error(`${key}: a run without a fault has no moment for it`);
-    const before = drawn.get(key) ?? 0;
-    drawn.set(key, before + 1);
-    return { ...pair, when: at(moments, before % moments.length) };
+    const order = orders.get(key) ?? { moments: orderOf(seed, key, pair, traces), taken: 0 };
+    orders.set(key, order);
+    const when = at(order.moments, order.taken % order.moments.length);
+    order.taken += 1;
+    return { ...pair, when };
   });
+}
+
+function orderOf(
+  seed: number,
+  key: string,
+  { phase, fault }: Pick<Point, "phase" | "fault">,
+  traces: Readonly<Record<Phase, Trace>>,
+): readonly Moment[] {
+  const moments = momentsFor(fault, traces[phase]);
+  if (moments.length === 0) throw new Error(`${key}: a run without a fault has no moment for it`);
+  return drawn(seed, key, moments, ({ call, nth, side }) => `${call} ${nth} ${side}`);
 }
 
 /** The point in words, without its number. */
@@ -103,22 +112,18 @@ function at<T>(list: readonly T[], index: number): T {
   return found;
 }
 
-/** Fisher and Yates. */
-function shuffled<T>(list: readonly T[], next: () => number): T[] {
-  const rest = [...list];
-  const result: T[] = [];
-  while (rest.length > 0) result.push(...rest.splice(Math.floor(next() * rest.length), 1));
-  return result;
-}
-
-/** Numbers from 0 to below 1 that depend on seed and purpose only (a hash by FNV-1a, then mulberry32). */
-function random(seed: number, purpose: string): () => number {
-  let state = 0x811c9dc5 ^ seed;
-  for (const byte of Buffer.from(purpose)) state = Math.imul(state ^ byte, 0x01000193);
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
+/**
+ * The list in an order that looks random. Each entry has a number of its own from seed, purpose and name: where a run
+ * called something once more or less, the others keep their order, so a point stays what it was.
+ */
+function drawn<T>(seed: number, purpose: string, list: readonly T[], nameOf: (entry: T) => string): T[] {
+  return list
+    .map((entry) => ({
+      entry,
+      rank: createHash("sha256")
+        .update(`${seed} ${purpose} ${nameOf(entry)}`)
+        .digest("hex"),
+    }))
+    .sort((left, right) => (left.rank < right.rank ? -1 : 1))
+    .map(({ entry }) => entry);
 }

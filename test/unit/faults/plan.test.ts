@@ -90,6 +90,22 @@ describe("the plan of a campaign", () => {
     );
   });
 
+  it("keeps the order of moments where a run had one more", () => {
+    fc.assert(
+      fc.property(seeds, allTraces, (seed, recorded) => {
+        const more = { ...recorded, create: new Map([...recorded.create, ["network update", 1]]) };
+        const ofCreate = (traced: typeof recorded, count: number) =>
+          faultPlan(seed, count, traced)
+            .filter(({ phase, fault }) => phase === "create" && fault === "cut ssh")
+            .map(({ when }) => when);
+        const moments = momentsFor("cut ssh", recorded.create).length;
+        const kept = ofCreate(more, 30 * (moments + 2)).filter(({ call }) => call !== "network update");
+        expect(kept).toEqual(ofCreate(recorded, 30 * moments));
+      }),
+      { numRuns: 10 },
+    );
+  });
+
   it("pauses a guest only while it is waited for", () => {
     fc.assert(
       fc.property(traces, (trace) => {
