@@ -66,10 +66,13 @@ export class Campaign {
   }
 
   async stop(): Promise<void> {
-    await this.#lab.stop();
-    await this.#ssh.stop();
-    unmount(join(this.#folder, "disk"));
-    rmSync(this.#folder, { recursive: true, force: true });
+    try {
+      await this.#lab.stop();
+      await this.#ssh.stop();
+    } finally {
+      unmount(join(this.#folder, "disk"));
+      rmSync(this.#folder, { recursive: true, force: true });
+    }
   }
 
   /** A life cycle without a fault: what each phase comes to, and the calls of which moments are drawn. */

@@ -24,11 +24,14 @@ export async function outcomeOf(lab: Lab, stack: Stack, pool: string): Promise<s
           .map((line) => `${kind} ${name}: ${plain(line).trim()}`),
       ),
   );
+  const running = new Set((await boots(lab)).values());
   const lines = [
     ...definitions,
-    ...Object.entries({ volume: volumes, file: files, link: links }).flatMap(([kind, names]) =>
-      names.map((name) => `${kind}: ${plain(name)}`),
-    ),
+    ...Object.entries({
+      volume: volumes,
+      file: files.filter((file) => !isForgotten(file, running)),
+      link: links,
+    }).flatMap(([kind, names]) => names.map((name) => `${kind}: ${plain(name)}`)),
     ...contentsOf(pool).map(plain),
     ...(await powers(lab)),
     ...stateOf((await stack.state()).text).map(plain),
@@ -36,6 +39,15 @@ export async function outcomeOf(lab: Lab, stack: Stack, pool: string): Promise<s
     `guests as processes: ${(await processesWith(`${pool}/`)).length}`,
   ];
   return lines.sort();
+}
+
+/**
+ * libvirtd's own folder for a guest whose start it did not finish, because it was killed: the next daemon does not know
+ * of it, and nobody else may remove it. A guest's process that is left over is counted by itself.
+ */
+export function isForgotten(file: string, running: ReadonlySet<number>): boolean {
+  const number = /^lib\/qemu\/domain-(\d+)-/.exec(file)?.[1];
+  return number !== undefined && !running.has(Number(number));
 }
 
 /** The pool's folder and every file in it: whose it is, and a sum of its content. */

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { parseOptions } from "../../faults/options.ts";
-import { difference } from "../../faults/outcome.ts";
+import { difference, isForgotten } from "../../faults/outcome.ts";
 import type { Point } from "../../faults/plan.ts";
 import { closingLine, renderReport } from "../../faults/report.ts";
 
@@ -34,6 +34,16 @@ describe("the comparison", () => {
     expect(difference(["a", "b", "b"], ["b", "b", "a"])).toEqual([]);
     expect(difference(["a", "b", "b"], ["b", "c"])).toEqual(["missing: a", "missing: b", "unexpected: c"]);
     expect(difference([], ["a", "a"])).toEqual(["unexpected: a", "unexpected: a"]);
+  });
+});
+
+describe("what a killed libvirtd forgot", () => {
+  it("is its own folder of a guest that does not run, and nothing else", () => {
+    const forgotten = (file: string) => isForgotten(file, new Set([7]));
+    expect(forgotten("lib/qemu/domain-8-lab-leaving/monitor.sock")).toBe(true);
+    expect(forgotten("lib/qemu/domain-7-lab-leaving/monitor.sock")).toBe(false);
+    expect(forgotten("lib/qemu/save/lab-leaving.save")).toBe(false);
+    expect(forgotten("pool/domain-8-root")).toBe(false);
   });
 });
 
