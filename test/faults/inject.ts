@@ -1,6 +1,7 @@
 /** The faults themselves: each comes at an exact moment of a run, and its cause is gone when the run has ended. */
 import { closeSync, openSync, rmSync, writeSync } from "node:fs";
 import { join } from "node:path";
+import { LibvirtError } from "../../providers/libvirt/client/errors.ts";
 import type { DomainRef } from "../../providers/libvirt/client/types.ts";
 import type { Operation } from "../../tools/engine/operate.ts";
 import { lockState } from "../../tools/state/lock.ts";
@@ -85,9 +86,8 @@ function writeUntilFull(descriptor: number, piece: Buffer): void {
 const questionsWhilePaused = 8;
 
 async function pauseGuest({ lab }: Scene, { point, ended }: Running): ReturnType<Harm> {
-  const guest = await firstGuest(lab, touched[point.phase]);
+  const guest = await pauseFirst(lab, touched[point.phase]);
   if (guest === undefined) throw new Error("no guest runs that could be paused");
-  await lab.libvirt.domainSuspend(guest);
   lab.gate.open();
   const questions = new QuestionCounter();
   lab.gate.closeAt(questions.moment);
@@ -101,10 +101,17 @@ async function pauseGuest({ lab }: Scene, { point, ended }: Running): ReturnType
   return undefined;
 }
 
-async function firstGuest({ libvirt }: Lab, names: readonly string[]): Promise<DomainRef | undefined> {
-  for (const name of names) {
-    const ref = await libvirt.domainLookupByName(name);
-    if (ref !== undefined && ref.id >= 0) return ref;
+/** The first guest that can be paused: one that was asked to go off may be gone in the next moment. */
+async function pauseFirst({ libvirt }: Lab, preferred: readonly string[]): Promise<DomainRef | undefined> {
+  const running = (await libvirt.domainList()).filter(({ id }) => id >= 0);
+  const rank = ({ name }: DomainRef) => (preferred.includes(name) ? preferred.indexOf(name) : Infinity);
+  for (const ref of running.sort((left, right) => (rank(left) < rank(right) ? -1 : 1))) {
+    try {
+      await libvirt.domainSuspend(ref);
+      return ref;
+    } catch (error) {
+      if (!(error instanceof LibvirtError)) throw error;
+    }
   }
   return undefined;
 }

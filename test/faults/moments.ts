@@ -15,8 +15,8 @@ const changes = new Map(
   ),
 );
 
-/** A machine that is slow to go off is asked again. */
-const onceOnly = new Set(["domain shutdown"]);
+/** A machine that is slow to go off is asked again, and volumes that are removed at one time share a look at their pool. */
+const onceOnly = new Set(["domain shutdown", "pool refresh"]);
 
 function eventOf({ type, status, procedure }: MessageHeader): Omit<Moment, "nth"> | undefined {
   if (type === messageType.stream) {

@@ -24,7 +24,7 @@ export async function outcomeOf(lab: Lab, stack: Stack, pool: string): Promise<s
           .map((line) => `${kind} ${name}: ${plain(line).trim()}`),
       ),
   );
-  const running = new Set((await boots(lab)).values());
+  const running = await boots(lab);
   const lines = [
     ...definitions,
     ...Object.entries({
@@ -45,9 +45,10 @@ export async function outcomeOf(lab: Lab, stack: Stack, pool: string): Promise<s
  * libvirtd's own folder for a guest whose start it did not finish, because it was killed: the next daemon does not know
  * of it, and nobody else may remove it. A guest's process that is left over is counted by itself.
  */
-export function isForgotten(file: string, running: ReadonlySet<number>): boolean {
-  const number = /^lib\/qemu\/domain-(\d+)-/.exec(file)?.[1];
-  return number !== undefined && !running.has(Number(number));
+export function isForgotten(file: string, running: ReadonlyMap<string, number>): boolean {
+  // A later daemon counts from the start again.
+  const [, number, name = ""] = /^lib\/qemu\/domain-(\d+)-([^/]+)/.exec(file) ?? [];
+  return number !== undefined && running.get(name) !== Number(number);
 }
 
 /** The pool's folder and every file in it: whose it is, and a sum of its content. */

@@ -39,9 +39,10 @@ describe("the comparison", () => {
 
 describe("what a killed libvirtd forgot", () => {
   it("is its own folder of a guest that does not run, and nothing else", () => {
-    const forgotten = (file: string) => isForgotten(file, new Set([7]));
+    const forgotten = (file: string) => isForgotten(file, new Map([["lab-leaving", 7]]));
     expect(forgotten("lib/qemu/domain-8-lab-leaving/monitor.sock")).toBe(true);
     expect(forgotten("lib/qemu/domain-7-lab-leaving/monitor.sock")).toBe(false);
+    expect(forgotten("lib/qemu/domain-7-lab-worker/monitor.sock")).toBe(true);
     expect(forgotten("lib/qemu/save/lab-leaving.save")).toBe(false);
     expect(forgotten("pool/domain-8-root")).toBe(false);
   });
