@@ -6,10 +6,11 @@ import { join } from "node:path";
 import { bringUp } from "../../tools/commands/up.ts";
 import { cacheFolder } from "../../tools/paths.ts";
 import { writeGuestImage } from "../engine/support/guest.ts";
+import { inNamespace } from "../engine/support/inventory.ts";
 import { Lab, type Stack } from "../engine/support/lab.ts";
 import { clearHost } from "../support/libvirt-provider.ts";
 import { type OwnSshHost, startOwnSshHost } from "../support/ssh-host.ts";
-import { declarationOf, type Places, touched } from "./cycle.ts";
+import { bridge, declarationOf, type Places, touched } from "./cycle.ts";
 import { runWithFault } from "./inject.ts";
 import { TraceRecorder } from "./moments.ts";
 import { boots, difference, endsOfGuests, outcomeOf, processesOf } from "./outcome.ts";
@@ -191,6 +192,10 @@ export class Campaign {
     this.#stack = undefined;
     this.#at = undefined;
     await clearHost(this.#lab.host.qemuUri, "lab");
+    // A daemon that was killed while it started a network forgot its bridge.
+    if ((await this.#lab.inventory()).links.includes(bridge)) {
+      inNamespace(this.#lab.host, "net", ["ip", "link", "delete", bridge]);
+    }
     rmSync(this.#places.pool, { recursive: true, force: true });
   }
 }

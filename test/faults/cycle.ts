@@ -11,6 +11,9 @@ export interface Places {
   readonly images: readonly [one: string, two: string];
 }
 
+/** Of the lab's network. */
+export const bridge = "lab0";
+
 /** MACs that the campaign declares begin with this; others are libvirt's own for its bridges. */
 export const macs = "52:54:00:50:00";
 
@@ -37,7 +40,7 @@ export function declarationOf(phase: Phase, { uri, pool, images }: Places): Part
   return {
     uri,
     pools: { pool: { name: "lab", path: pool } },
-    networks: { network: { name: "lab", mode: "isolated", bridge: "lab0", address: "10.50.0.1/24" } },
+    networks: { network: { name: "lab", mode: "isolated", bridge, address: "10.50.0.1/24" } },
     volumes: {
       one: { name: "one", pool: "lab", source: { path: one, id: "one" } },
       two: { name: "two", pool: "lab", source: { path: two, id: "two" } },
