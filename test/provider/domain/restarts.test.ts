@@ -2,7 +2,7 @@
  * libvirtd is killed and started again at every call that changes something: before it has done it, and when it has, but
  * before it has said so. No update notices.
  */
-import { mkdirSync } from "node:fs";
+import { mkdirSync, truncateSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import type { LibvirtClient } from "../../../providers/libvirt/client/index.ts";
@@ -134,6 +134,15 @@ describe("libvirtd is restarted when it is asked to", () => {
       await expectDone(machine, node());
     },
   );
+
+  it("make its disk, and has made a part of it", async () => {
+    const machine = new Machine(stack, "node");
+    const leavesAPart = async (): Promise<void> => {
+      for (const { name } of await overlays()) truncateSync(join(daemon.directory, "lab", name), 100);
+    };
+    await withRestart(answering(procedures["make its disk"]), () => machine.create(node()), leavesAPart);
+    await expectDone(machine, node());
+  });
 
   it.each(bothMoments("shut it down", "switch it off", "define it", "start it", "mark it"))(
     "$request in a restart, $when",

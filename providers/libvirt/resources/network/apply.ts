@@ -86,7 +86,7 @@ export function startError(provider: ProviderContext, inputs: NetworkInputs, err
   }
   if (/bridge name .* already in use|File exists/i.test(error.text)) {
     return new ProviderError(
-      `the bridge "${inputs.bridge}" of network "${inputs.name}" exists already on ${provider.config.uri} (libvirt: ${error.text}). Choose another bridge name, or mode bridge to use it as it is.`,
+      `the bridge "${inputs.bridge}" of network "${inputs.name}" exists already on ${provider.config.uri} (libvirt: ${error.text}). Choose another bridge name, or mode bridge to use it as it is. Where libvirt was killed while it started this network, the bridge is what it left: "ip link delete ${inputs.bridge}" on the host removes it.`,
       "failedPrecondition",
       error,
     );

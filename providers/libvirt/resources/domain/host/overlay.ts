@@ -66,11 +66,19 @@ export async function createOverlay(
       ]),
     ]),
   );
+  const made = () => client.storageVolLookupByName(pool.ref, place.volume, withSignal(run));
+  if ((await made()) !== undefined) return;
+  let tries = 0;
   try {
-    await again(() => client.storageVolCreateXml(pool.ref, xml, withSignal(run)));
+    await again(async () => {
+      tries += 1;
+      // A daemon that was killed while it made the disk leaves a part of it.
+      const part = tries === 1 ? undefined : await made();
+      if (part !== undefined) await client.storageVolDelete(part, withSignal(run));
+      await client.storageVolCreateXml(pool.ref, xml, withSignal(run));
+    });
   } catch (error) {
     if (!(error instanceof LibvirtError)) throw error;
-    if ((await client.storageVolLookupByName(pool.ref, place.volume, withSignal(run))) !== undefined) return;
     throw new ProviderError(
       `the root disk of ${run.name} could not be made in the pool "${place.pool}": ${error.text}. ` +
         "If the pool has no room, free some space; then run the update again.",
