@@ -28,7 +28,17 @@ export class SlurmUser {
 
   /** Tells a job of `submitUntilTold` to end, and waits until it has. */
   async endAsTold(job: string): Promise<void> {
-    await this.shell(`scancel --batch --signal=USR1 ${job}`);
+    await eventually(
+      `job ${job} is told to end`,
+      120,
+      // A controller that has just come up may refuse the first one.
+      () =>
+        this.shell(`scancel --batch --signal=USR1 ${job}`).then(
+          () => "told",
+          (error: unknown) => String(error),
+        ),
+      (seen) => seen === "told",
+    );
     await this.ended(job, "COMPLETED");
   }
 
