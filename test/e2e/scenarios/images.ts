@@ -19,7 +19,12 @@ export function images(cluster: ClusterUnderTest): void {
       await lab.ssh("echo kept > kept.txt");
       const job = await slurm.submitUntilTold(`-N1 -w ${first}`);
       await slurm.running(job);
-      const script = await scriptOn(first);
+      const script = await eventually(
+        `job ${job} has started its script`,
+        120,
+        () => scriptOn(first),
+        (seen) => /^\d+ \d+$/.test(seen),
+      );
       const shape: ClusterShape = {
         ...base,
         imageFiles: [{ path: "/etc/motd", content: "Second image\n", mode: "0644" }],
