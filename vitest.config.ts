@@ -3,8 +3,8 @@ import { defineConfig } from "vitest/config";
 
 const setUp = (...names: string[]): string[] => names.map((name) => `test/set-up/${name}.ts`);
 
-/** Most tests wait for other programs, so one file for each processor keeps the machine busy also where it has few. */
-const FILES_AT_ONCE = Math.max(2, availableParallelism());
+/** Most tests wait for other programs, so the processors are busy only with one file more than there are of them. */
+const FILES_AT_ONCE = availableParallelism() + 1;
 
 /** All of them: the lab lasts much longer than the rest, and often waits. */
 const MACHINE_FILES = 3;
