@@ -27,13 +27,13 @@ export class SlurmUser {
    * would be seen a minute late, and SLURM passes no signal on to a job that it recovered while its prolog ran.
    */
   submitUntilTold(options: string): Promise<string> {
-    return this.submit(`${options} --wrap 'until test -e /tmp/told-$SLURM_JOB_ID; do sleep 1; done'`);
+    return this.submit(`${options} --wrap 'until test -e /run/told-$SLURM_JOB_ID; do sleep 1; done'`);
   }
 
   /** Tells a job of `submitUntilTold` to end, and waits until it has. */
   async endAsTold(job: string): Promise<void> {
     const node = await this.shell(`squeue -h -j ${job} -o %N`);
-    await hypervisor.shell(node, `touch /tmp/told-${job}`);
+    await hypervisor.shell(node, `touch /run/told-${job}`);
     await this.ended(job, "COMPLETED");
   }
 
