@@ -3,7 +3,7 @@ import { once } from "node:events";
 import { Readable, type Writable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { lineSplitter } from "../process/run.ts";
-import { CONNECT_SECONDS, SSH_FAILED, type SshClient } from "./controller.ts";
+import { controllerOptions, SSH_FAILED, type SshClient } from "./controller.ts";
 
 /** Verbs of the controller's program that stream. */
 export type StreamVerb = "backup" | "inventory" | "restore";
@@ -25,21 +25,15 @@ export type ControllerProgram = (
 
 /** The controller's program through ssh, as root by sudo. `user`: account; default: the first user of the cluster. */
 export function controllerProgram(client: SshClient, user: string | undefined): ControllerProgram {
-  const [host] = client.hosts;
-  if (host === undefined) throw new Error("the stack has no controller; bring it up first: npm run up");
-  const account = user === undefined ? [] : ["-l", user];
-  const options = [
-    "-F",
-    client.config,
-    "-o",
-    `ConnectTimeout=${CONNECT_SECONDS}`,
-    "-o",
-    "ServerAliveInterval=15",
-  ];
+  const { host, options } = controllerOptions(client, user);
   return (verb, input, say, signal) => {
     const words = ["sudo", "-n", "/usr/lib/hyperlab/controller", verb];
     const explain = (code: number | null, said: string) => failureText(host, code, said);
-    return streamed("ssh", [...options, ...account, host, words.join(" ")], input, { say, signal, explain });
+    return streamed("ssh", [...options, "-o", "ServerAliveInterval=15", host, words.join(" ")], input, {
+      say,
+      signal,
+      explain,
+    });
   };
 }
 

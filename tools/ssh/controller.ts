@@ -48,21 +48,31 @@ export function prepareSsh(
 /** Runs a command line on the controller and gives what it printed. */
 export type ControllerShell = (command: string) => Promise<string>;
 
-/** How long a connection may take. */
-export const CONNECT_SECONDS = 30;
+const CONNECT_SECONDS = 30;
 /** ssh's own exit code, where the connection failed. */
 export const SSH_FAILED = 255;
+
+/**
+ * The controller, and ssh's options to it.
+ * @param user Account; default: the first user of the cluster.
+ */
+export function controllerOptions(
+  client: SshClient,
+  user: string | undefined,
+): { host: string; options: string[] } {
+  const [host] = client.hosts;
+  if (host === undefined) throw new Error("the stack has no controller; bring it up first: npm run up");
+  const account = user === undefined ? [] : ["-l", user];
+  return { host, options: ["-F", client.config, "-o", `ConnectTimeout=${CONNECT_SECONDS}`, ...account] };
+}
 
 /**
  * A shell on the controller.
  * @param user Account; default: the first user of the cluster.
  */
 export function controllerShell(client: SshClient, user: string | undefined): ControllerShell {
-  const [host] = client.hosts;
-  if (host === undefined) throw new Error("the stack has no controller; bring it up first: npm run up");
-  const account = user === undefined ? [] : ["-l", user];
+  const { host, options } = controllerOptions(client, user);
   return async (command) => {
-    const options = ["-F", client.config, "-o", `ConnectTimeout=${CONNECT_SECONDS}`, ...account];
     const done = await run("ssh", [...options, host, command]);
     if (done.code === 0) return done.stdout;
     const said = (done.stderr.trim() || done.stdout.trim()).split("\n").slice(-5).join("\n");

@@ -9,10 +9,12 @@ import {
 } from "node:fs";
 import { homedir, tmpdir } from "node:os";
 import { join } from "node:path";
+import type { RotatedKey } from "../../../components/hpc-cluster/key-generations.ts";
 import { createContext, openSession } from "../../../tools/commands/context.ts";
 import { projectRoot } from "../../../tools/paths.ts";
 import { processIsAlive } from "../../../tools/process/run.ts";
 import { shellWord } from "../../../tools/process/shell-word.ts";
+import { declareNextGeneration } from "../../../tools/state/key-generation.ts";
 import { type ClusterShape, clusterFile, USER } from "./cluster-file.ts";
 import { whileWatched } from "./processes.ts";
 import { type Ended, must, run } from "./program.ts";
@@ -134,13 +136,10 @@ export class LabUnderTest {
     return succeeded(`hyperlab ${args.join(" ")}`, await this.npm("hyperlab", ...args));
   }
 
-  /** Declares the second generation of a key by hand, beside one that was rotated by the command. */
-  raiseGeneration(key: string): void {
-    const file = join(this.stateFolder, "project", `Pulumi.${STACK}.yaml`);
-    const text = readFileSync(file, "utf8");
-    const raised = text.replace(/^( +)slurm-key: \d+$/m, `$&\n$1${key}: 2`);
-    if (raised === text) throw new Error(`${file} names no generation of slurm-key:\n${text}`);
-    writeFileSync(file, raised);
+  /** Declares the next generation of a key without applying it, beside one that is rotated by the command. */
+  raiseGeneration(key: RotatedKey): void {
+    const { layout, root } = createContext(STACK, this.#env);
+    declareNextGeneration(layout, root, key);
   }
 
   async down(): Promise<void> {
