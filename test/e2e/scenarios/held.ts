@@ -12,7 +12,7 @@ export function heldNode(cluster: ClusterUnderTest): void {
 
   /** The host key that a machine's sshd shows. */
   const served = (machine: string): Promise<string> =>
-    hypervisor.shell(machine, "ssh-keyscan -t ed25519 127.0.0.1 2>/dev/null | cut -d' ' -f3");
+    hypervisor.shell(machine, "ssh-keyscan -q -T 60 -t ed25519 127.0.0.1 | cut -d' ' -f3");
   /** Everything that lets somebody in to a machine as, or make it known as, what it is. */
   const sshKeys = async (machine: string): Promise<string[]> => [
     await served(machine),
