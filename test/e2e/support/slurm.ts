@@ -62,13 +62,19 @@ export class SlurmUser {
     );
   }
 
-  /** Waits until the nodes are idle. */
+  /**
+   * Waits until the nodes serve and nothing runs there. Jobs are asked for, too: where one ends in the very second in
+   * which SLURM counts its node's processors, the state stays `mixed` until the node reports again, minutes later.
+   */
   async idle(...nodes: string[]): Promise<void> {
+    const list = nodes.join(",");
     await eventually(
       `${nodes.join(", ")} idle`,
       300,
-      () => this.shell(`sinfo -hN -n ${nodes.join(",")} -o '%N %T'`),
-      (seen) => nodes.every((node) => seen.split("\n").includes(`${node} idle`)),
+      () => this.shell(`squeue -h -w ${list} -t R,S,CF,CG -o 'job %i'; sinfo -hN -n ${list} -o '%N %T'`),
+      (seen) =>
+        !/^job /m.test(seen) &&
+        nodes.every((node) => new RegExp(`^${node} (idle|mixed|allocated)$`, "m").test(seen)),
     );
   }
 
