@@ -71,7 +71,8 @@ export class SlurmUser {
     await eventually(
       `${nodes.join(", ")} idle`,
       300,
-      () => this.shell(`squeue -h -w ${list} -t R,S,CF,CG -o 'job %i'; sinfo -hN -n ${list} -o '%N %T'`),
+      // Jobs last: one that began between the two questions would be seen in neither.
+      () => this.shell(`sinfo -hN -n ${list} -o '%N %T'; squeue -h -w ${list} -t R,S,CF,CG -o 'job %i'`),
       (seen) =>
         !/^job /m.test(seen) &&
         nodes.every((node) => new RegExp(`^${node} (idle|mixed|allocated)$`, "m").test(seen)),
