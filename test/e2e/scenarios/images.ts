@@ -1,9 +1,14 @@
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
+import { builderMirror } from "../../../images/packages.ts";
 import { type ClusterUnderTest, changes } from "../support/cluster.ts";
-import { type ClusterShape, USER } from "../support/cluster-file.ts";
+import { USER } from "../support/cluster-file.ts";
 import { hypervisor } from "../support/hypervisor.ts";
+import { MirrorProxy } from "../support/mirror-proxy.ts";
 import { eventually, must } from "../support/program.ts";
+
+/** Always the same, so that the image keeps its identity and is built only once for as long as the cache is kept. */
+const MOMENT = "20260901T000000Z";
 
 /** New images, good and bad. */
 export function images(cluster: ClusterUnderTest): void {
@@ -12,7 +17,7 @@ export function images(cluster: ClusterUnderTest): void {
   const machines = [controller, ...nodes];
 
   describe("an image", () => {
-    it("is rolled out with at most one node down at a time, and keeps who the machines are", async () => {
+    it("is rolled out by hyperlab image update with at most one node down at a time, and keeps who the machines are", async () => {
       const selves = await selvesOf(machines);
       const jobsBefore = await lab.ssh("sacct -X -n -P -o JobID | sort -n | tail -n 1");
       const [oldImage] = await imagesOf(lab.name);
@@ -25,8 +30,10 @@ export function images(cluster: ClusterUnderTest): void {
         () => scriptOn(first),
         (seen) => /^\d+ \d+$/.test(seen),
       );
-      const shape: ClusterShape = {
+      const shape = {
         ...base,
+        snapshot: MOMENT,
+        imagePackages: ["tree"],
         imageFiles: [{ path: "/etc/motd", content: "Second image\n", mode: "0644" }],
       };
       const rebuilt = { [controller]: "rebuild", [first]: "rebuild", [second]: "rebuild" } as const;
@@ -34,7 +41,7 @@ export function images(cluster: ClusterUnderTest): void {
       const goesOn = async () => {
         await eventually(
           "the controller serves from its second image",
-          900,
+          1200,
           // By the guest agent: an ssh that began before the controller went would hang.
           async () => {
             if (!(await hypervisor.answers(controller))) return "";
@@ -46,14 +53,21 @@ export function images(cluster: ClusterUnderTest): void {
         expect(await scriptOn(first)).toBe(script);
         await slurm.endAsTold(job);
       };
-      await watch.during(() => cluster.change(shape, rebuilt, goesOn));
+      const said = await watch.during(() =>
+        withArchive((archive) => cluster.updateImage(shape, archive, rebuilt, goesOn)),
+      );
+      expect(said).toMatch(/^Added \(\d+\):\n(?: {2}.*\n)*? {2}tree \d/m);
+      expect(said).toContain(`To be rebuilt, one after another: ${machines.join(", ")}\n`);
+      for (const machine of machines) expect(said).toMatch(new RegExp(`^${machine} +rebuild `, "m"));
+      expect(lab.declares(shape)).toBe(true);
       const images = await imagesOf(lab.name);
       expect(images).toHaveLength(1);
       expect(images).not.toContain(oldImage);
       expect(watch.most).toBe(1);
       expect([...watch.seenDown].sort()).toEqual(nodes);
       for (const machine of machines) {
-        expect(await hypervisor.shell(machine, "cat /etc/motd")).toBe("Second image");
+        const shown = await hypervisor.shell(machine, "cat /etc/motd; tree --version | cut -d' ' -f1");
+        expect(shown).toBe("Second image\ntree");
       }
       expect(await selvesOf(machines)).toEqual(selves);
       expect(await lab.ssh("cat kept.txt")).toBe("kept");
@@ -80,6 +94,16 @@ export function images(cluster: ClusterUnderTest): void {
       await slurm.ended(await slurm.submit(`-N1 -w ${first} --wrap hostname`), "COMPLETED");
     });
   });
+}
+
+/** Runs work with an archive that has at `MOMENT` what the mirror has that images are built from. */
+async function withArchive<T>(work: (archive: string) => Promise<T>): Promise<T> {
+  const archive = new MirrorProxy(await builderMirror(), MOMENT);
+  try {
+    return await work(`http://127.0.0.1:${await archive.listen()}/archive`);
+  } finally {
+    await archive.close();
+  }
 }
 
 /** Images in the cluster's pool that hyperlab built. */
@@ -113,13 +137,13 @@ class DownWatch {
     this.#machines = machines;
   }
 
-  async during(work: () => Promise<void>): Promise<void> {
+  async during<T>(work: () => Promise<T>): Promise<T> {
     let working = true;
     const watching = (async () => {
       while (working) await this.#look();
     })();
     try {
-      await work();
+      return await work();
     } finally {
       working = false;
       await watching;

@@ -15,6 +15,10 @@ export interface ClusterShape {
   memoryGb?: Readonly<Record<number, number>>;
   /** Image of the compute nodes instead of the cluster's: a file of the user's own. */
   nodeImage?: string;
+  /** Moment of Debian's archive that the image is built from. */
+  snapshot?: string;
+  /** Debian packages that the image gets. */
+  imagePackages?: readonly string[];
   /** Files that the image gets. */
   imageFiles?: readonly { path: string; content: string; mode: string }[];
   /** Longest run time of a job. */
@@ -56,7 +60,7 @@ export function clusterFile(name: string, publicKey: string, shape: ClusterShape
           { name: ADMINISTRATOR, ssh_keys: [publicKey], admin: true },
           ...(shape.people ?? []),
         ],
-        ...(shape.imageFiles === undefined ? {} : { image: { files: shape.imageFiles } }),
+        ...image(shape),
         ...(shape.drain === undefined ? {} : { drain: drain(shape.drain) }),
         ...(shape.readyMinutes === undefined ? {} : { rollout: { ready_minutes: shape.readyMinutes } }),
         state_disk_gb: 5,
@@ -64,6 +68,15 @@ export function clusterFile(name: string, publicKey: string, shape: ClusterShape
       },
     },
   });
+}
+
+function image({ imageFiles: files, imagePackages: packages, snapshot }: ClusterShape): object {
+  const wishes = {
+    ...(snapshot === undefined ? {} : { snapshot }),
+    ...(packages === undefined ? {} : { packages }),
+    ...(files === undefined ? {} : { files }),
+  };
+  return Object.keys(wishes).length === 0 ? {} : { image: wishes };
 }
 
 const drain = ({ end, waitMinutes }: { waitMinutes: number; end: string }) => ({

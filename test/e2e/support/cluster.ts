@@ -79,11 +79,33 @@ export class ClusterUnderTest {
     this.lab.declare(shape);
     const before = await this.machines();
     expect(await this.announced()).toEqual(effects);
+    await this.#beside(this.lab.up(), meanwhile);
+    expect(changes(before, await this.machines())).toEqual(effects);
+  }
+
+  /**
+   * As `change` to another image, which comes about through `hyperlab image update`: the shape is declared without its
+   * moment, and the command writes that. Gives what the command said, where the effects are announced.
+   */
+  async updateImage(
+    { snapshot, ...wishes }: ClusterShape & { readonly snapshot: string },
+    archive: string,
+    effects: Readonly<Record<string, Happened>>,
+    meanwhile: () => Promise<void>,
+  ): Promise<string> {
+    this.lab.declare(wishes);
+    const before = await this.machines();
+    const said = await this.#beside(this.lab.updateImage(archive, snapshot), meanwhile);
+    expect(changes(before, await this.machines())).toEqual(effects);
+    return said;
+  }
+
+  async #beside<T>(work: Promise<T>, meanwhile: () => Promise<void>): Promise<T> {
     await allEnded(
-      this.lab.up(),
+      work,
       meanwhile().catch((error: unknown) => this.#giveUp(error)),
     );
-    expect(changes(before, await this.machines())).toEqual(effects);
+    return work;
   }
 
   /** Ends the jobs of a scenario that failed: an `up` that runs would wait for them. */

@@ -63,6 +63,8 @@ export class LabUnderTest {
       XDG_CACHE_HOME: process.env.XDG_CACHE_HOME || join(homedir(), ".cache"),
       XDG_STATE_HOME: join(this.folder, "state"),
       HYPERLAB_STACK: STACK,
+      // Nobody listens there: an image that is built already needs no archive, whatever is done with it.
+      HYPERLAB_SNAPSHOT_MIRROR: "http://127.0.0.1:9/archive",
       CI: "true",
     };
   }
@@ -101,6 +103,11 @@ export class LabUnderTest {
     writeFileSync(this.clusterFile, clusterFile(STACK, this.publicKey, shape));
   }
 
+  /** Whether the cluster file says this shape and nothing else, as `declare` would have written it. */
+  declares(shape: ClusterShape): boolean {
+    return readFileSync(this.clusterFile, "utf8") === clusterFile(STACK, this.publicKey, shape);
+  }
+
   get publicKey(): string {
     return readFileSync(`${this.key}.pub`, "utf8").trim();
   }
@@ -109,10 +116,13 @@ export class LabUnderTest {
     return join(this.folder, "state", "hyperlab");
   }
 
-  async npm(script: string, ...args: string[]): Promise<Ended> {
-    const command = ["run", "--silent", script, "--", ...args];
+  npm(script: string, ...args: string[]): Promise<Ended> {
+    return this.#npm([script, "--", ...args], this.#env);
+  }
+
+  async #npm(words: readonly string[], env: NodeJS.ProcessEnv): Promise<Ended> {
     const ended = await whileWatched(this.processes, () =>
-      run("npm", command, { cwd: projectRoot(), env: this.#env }),
+      run("npm", ["run", "--silent", ...words], { cwd: projectRoot(), env }),
     );
     this.said.push(ended.output);
     return ended;
@@ -142,6 +152,13 @@ export class LabUnderTest {
   /** `hyperlab …`, which must succeed. */
   async hyperlab(...args: string[]): Promise<string> {
     return succeeded(`hyperlab ${args.join(" ")}`, await this.npm("hyperlab", ...args));
+  }
+
+  /** `hyperlab image update` to a moment of an archive, without a question; must succeed, and gives what it said. */
+  async updateImage(archive: string, moment: string): Promise<string> {
+    const words = ["image", "update", "--yes", "--snapshot", moment];
+    const env = { ...this.#env, HYPERLAB_SNAPSHOT_MIRROR: archive };
+    return succeeded("hyperlab image update", await this.#npm(["hyperlab", "--", ...words], env));
   }
 
   /** Declares the next generation of a key without applying it, beside one that is rotated by the command. */

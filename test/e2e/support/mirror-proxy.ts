@@ -3,13 +3,22 @@ import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import type { Mirror } from "../../../images/mirror.ts";
 
-/** A package mirror on this machine that passes every question on to another mirror, and nothing else. */
+/**
+ * A package mirror on this machine that passes every question on to another mirror, and nothing else. With a moment it
+ * has the layout of snapshot.debian.org, and what the other mirror has is what there was at that moment.
+ */
 export class MirrorProxy {
   readonly #server: Server;
+  readonly #path: RegExp;
   /** Files that it served. */
   served = 0;
 
-  constructor(mirror: Mirror) {
+  /** @param moment such as 20260901T000000Z */
+  constructor(mirror: Mirror, moment?: string) {
+    this.#path =
+      moment === undefined
+        ? /^\/(debian|debian-security)\/(.*)$/
+        : new RegExp(`^/archive/(debian|debian-security)/${moment}/(.*)$`);
     this.#server = createServer((request, response) => {
       this.#answer(mirror, request.url ?? "").then(
         async (upstream) => {
@@ -24,7 +33,7 @@ export class MirrorProxy {
   }
 
   async #answer(mirror: Mirror, path: string): Promise<Response> {
-    const [, archive, rest] = /^\/(debian|debian-security)\/(.*)$/.exec(path) ?? [];
+    const [, archive, rest] = this.#path.exec(path) ?? [];
     if (archive === undefined || rest === undefined || rest.includes(".."))
       return new Response(null, { status: 404 });
     const base = archive === "debian" ? mirror.main : mirror.security;
