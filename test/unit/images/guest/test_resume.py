@@ -1,10 +1,10 @@
-"""Two programs may resume a node after a restart; the slower one must not fail over what the other did."""
+"""A node comes back into service: what it lacks until then, and two programs that may resume it after a restart."""
 
 import unittest
 from unittest import mock
 
 from hyperlab import drain, node, slurm
-from hyperlab.process import Problem
+from hyperlab.process import NotYet, Problem
 
 OURS = {"name": "n1", "state": ["IDLE", "DRAIN"], "reason": drain.quiesce_reason("restart"), "boot_time": 0}
 RESUMED = {**OURS, "state": ["IDLE"], "reason": ""}
@@ -33,6 +33,56 @@ class Resume(unittest.TestCase):
 
     def test_leaves_a_foreign_drain(self):
         self.assertEqual(self.resume([{**OURS, "reason": "fan broken"}], refused=False), 0)
+
+
+class Readiness(unittest.TestCase):
+    def missing(self, *active):
+        with (
+            mock.patch.object(node, "applied_digest", return_value="digest"),
+            mock.patch.object(node.os.path, "exists", return_value=True),
+            mock.patch.object(node, "succeeds", side_effect=lambda command: command[-1] in active),
+            mock.patch.object(slurm, "node", return_value=None),
+            self.assertRaises(NotYet) as raised,
+        ):
+            node.readiness()
+        return str(raised.exception)
+
+    def test_says_when_slurmd_waits_for_homes(self):
+        self.assertIn("/home is not mounted yet", self.missing())
+        self.assertEqual(self.missing("home.mount"), "slurmd is not up yet")
+        self.assertIn("the controller does not answer", self.missing("home.mount", "slurmd.service"))
+
+
+class Homes(unittest.TestCase):
+    """slurmd mounts them at its start, so that it starts anew where they lie elsewhere now."""
+
+    BUNDLE = {
+        "hosts": "",
+        "subnet": "10.0.0.0/24",
+        "users": [],
+        "groups": [],
+        "controller": {"name": "c", "address": "10.0.0.1"},
+        "homeExport": "10.0.0.1:/srv/hyperlab/home",
+        "slurmJwks": "{}",
+        "cluster": "lab",
+    }
+
+    def order(self, other_homes):
+        with (
+            mock.patch.object(node.bundle, "parse", return_value=self.BUNDLE),
+            mock.patch.object(node, "accounts"),
+            mock.patch.object(node, "firewall"),
+            mock.patch.object(node, "machine") as machine,
+            mock.patch.object(node.files, "write", return_value=False),
+            mock.patch.object(node, "run") as run,
+        ):
+            machine.mount_home.return_value = other_homes
+            node.apply("")
+        return run.call_args.args[0][1]
+
+    def test_slurmd_starts_anew_for_other_homes_only(self):
+        self.assertEqual(self.order(other_homes=True), "restart")
+        self.assertEqual(self.order(other_homes=False), "start")
 
 
 if __name__ == "__main__":

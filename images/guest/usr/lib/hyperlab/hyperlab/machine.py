@@ -79,7 +79,9 @@ def release_home():
 
 
 def mount_home(export):
-    """/home from an NFS export, at first use."""
-    if write_units(nfs_home_units(export)):
+    """/home from an NFS export, at first use; return whether it is another one than before."""
+    changed = write_units(nfs_home_units(export))
+    if changed:
         succeeds(["systemctl", "stop", "home.automount", "home.mount"])
     run(["systemctl", "start", "home.automount"])
+    return changed

@@ -16,6 +16,7 @@ DRAINED = "/var/lib/hyperlab/drained.json"
 CURRENT = "/run/hyperlab/current"
 KNOCK_SECONDS = 3
 KNOCK_PORT = 6816
+HOMELESS = "/home is not mounted yet, and slurmd waits for it (on this machine: systemctl status home.mount)"
 #: A job that was started when the drain came gets its control group within this time.
 LAUNCH_SECONDS = 30
 
@@ -28,14 +29,15 @@ def apply(text):
     accounts.apply(wanted["users"], wanted["groups"])
     machine.authorize(wanted["users"])
     machine.follow_clock(wanted["controller"]["address"])
-    machine.mount_home(wanted["homeExport"])
-    key_changed = files.write(slurm.JWKS, wanted["slurmJwks"], 0o600, slurm.SLURM_ID, slurm.SLURM_ID)
+    # slurmd mounts the homes before it takes jobs (slurmd.service.d/hyperlab.conf), so that it starts anew for other ones.
+    changed = [machine.mount_home(wanted["homeExport"])]
+    changed.append(files.write(slurm.JWKS, wanted["slurmJwks"], 0o600, slurm.SLURM_ID, slurm.SLURM_ID))
     options = f"SLURMD_OPTIONS=--conf-server={wanted['controller']['address']}:6817\n"
-    key_changed = files.write(SLURMD_OPTIONS, options) or key_changed
+    changed.append(files.write(SLURMD_OPTIONS, options))
     files.write_json(seed.APPLIED, {"digest": bundle.digest(wanted), "cluster": wanted["cluster"]})
     files.write(CURRENT, bundle.digest(wanted) + "\n")
     # Jobs live in a scope of their own and survive a restart of the daemon.
-    run(["systemctl", "restart" if key_changed else "start", "--no-block", "slurmd.service"])
+    run(["systemctl", "restart" if any(changed) else "start", "--no-block", "slurmd.service"])
 
 
 def applied_digest():
@@ -146,14 +148,18 @@ def registered_since_boot(node):
     return node["boot_time"] >= boot_time() - 20
 
 
+def is_active(unit):
+    return succeeds(["systemctl", "is-active", "--quiet", unit])
+
+
 def readiness():
     """The node's own state when it serves; NotYet says what is missing."""
     if not applied_digest():
         raise NotYet("waits for the controller to hand over users, mounts and the SLURM key")
     if not os.path.exists(CURRENT):
         raise NotYet("waits for the controller to say whether the SLURM key of this machine is current")
-    if not succeeds(["systemctl", "is-active", "--quiet", "slurmd.service"]):
-        raise NotYet("slurmd is not up yet")
+    if not is_active("slurmd.service"):
+        raise NotYet("slurmd is not up yet" if is_active("home.mount") else HOMELESS)
     node = slurm.node(slurm.this_node())
     if node is None:
         raise NotYet("the controller does not answer, or does not know this node yet")
