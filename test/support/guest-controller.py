@@ -6,20 +6,20 @@ what a machine's seed says. `serve` starts the services, as an update would; any
 import os
 import sys
 
-from hyperlab import controller, database, files, process, seed, slurm
+from hyperlab import accounting, backup_verbs, controller, database, files, process, seed, services, slurm, store
 
 tree = os.environ["TREE"]
-document = files.read_json(controller.DOCUMENT)
+document = files.read_json(store.DOCUMENT)
 slurm.CONF = f"{tree}/etc/slurm/slurm.conf"
 slurm.JWKS = f"{tree}/etc/slurm/slurm.jwks"
-controller.SLURMDBD_CONF = f"{tree}/etc/slurm/slurmdbd.conf"
-controller.ACTIVE_ACCOUNTING = f"{tree}/tmp/active-accounting.json"
-controller.START_SECONDS = 60
+accounting.CONF = f"{tree}/etc/slurm/slurmdbd.conf"
+accounting.ACTIVE = f"{tree}/tmp/active-accounting.json"
+services.START_SECONDS = 60
 database.TUNING = f"{tree}/tmp/tuning.cnf"
 seed.load = lambda: {"controller": {"address": document["controllerAddress"]}}
 
 if sys.argv[1:] == ["serve"]:
-    controller.serve_again(document, controller.load_secrets())
-    controller.ensure_associations(document["users"])
+    backup_verbs.serve_again(document, store.secrets())
+    accounting.ensure_associations(document["users"])
 else:
     process.main(lambda: controller.main(sys.argv[1:]))

@@ -7,7 +7,7 @@ import tempfile
 import unittest
 from unittest import mock
 
-from hyperlab import bundle, controller, files, node, rotation, slurm
+from hyperlab import accounting, bundle, controller, files, keys, node, publication, rotation, scheduler, slurm, store
 from hyperlab.process import Problem
 
 
@@ -165,8 +165,9 @@ class Controller(unittest.TestCase):
         self.machines = {}
         self.reachable = True
         paths = {
-            controller: ["CONFIG", "SECRETS", "DOCUMENT", "BUNDLE", "JWKS", "RECORD", "UNREACHED", "CLUSTER_KEY", "ACTIVE"]
-            + ["ACTIVE_ACCOUNTING", "SLURMDBD_CONF"],
+            store: ["CONFIG", "SECRETS", "DOCUMENT", "BUNDLE", "JWKS", "RECORD", "UNREACHED", "CLUSTER_KEY"],
+            accounting: ["ACTIVE", "CONF"],
+            scheduler: ["ACTIVE"],
             slurm: ["CONF", "JWKS"],
         }
         for module, names in paths.items():
@@ -175,19 +176,20 @@ class Controller(unittest.TestCase):
                 self.replace(module, name, folder.name if name == "CONFIG" else place)
         write, me = files.write, (os.getuid(), os.getgid())
         self.replace(files, "write", lambda path, text, mode=0o644, *_ids: write(path, text, mode, *me))
-        self.replace(controller, "run", self.run_command)
-        self.replace(controller.database, "start", lambda password: self.event(f"database {password}"))
-        self.replace(controller, "apply_slurm", self.apply_slurm)
-        self.replace(controller, "wait_until", lambda *_arguments: None)
-        self.replace(controller, "listens", lambda *_arguments: True)
-        self.replace(controller, "log", lambda text: None)
-        self.replace(controller, "make_directories", lambda: None)
+        for module in (accounting, controller, publication):
+            self.replace(module, "run", self.run_command)
+        for module in (controller, keys):
+            self.replace(module, "log", lambda text: None)
+        self.replace(accounting.database, "start", lambda password: self.event(f"database {password}"))
+        self.replace(scheduler, "apply", self.apply_slurm)
+        self.replace(accounting.services, "wait_until", lambda *_arguments: None)
+        self.replace(store, "make_directories", lambda: None)
         self.replace(controller.state_disk, "mount", lambda: None)
         self.replace(controller.seed, "load", lambda: {"controller": {"name": "c", "address": "10.0.0.1"}})
-        self.replace(controller, "succeeds", lambda _command: True)
+        self.replace(publication, "succeeds", lambda _command: True)
         self.replace(controller.time, "sleep", lambda seconds: self.event(f"sleep {seconds}"))
         self.replace(slurm, "all_nodes", lambda: {"n": {"state": ["IDLE"]}})
-        files.write_json(controller.DOCUMENT, {
+        files.write_json(store.DOCUMENT, {
             "cluster": "lab", "hosts": "", "users": [], "home": {"kind": "controller"}, "network": {"subnet": "10.0.0.0/24"},
             "slurmdbdConf": "StoragePass=@databasePassword@\n",
             "nodes": [{"name": "n", "address": "10.0.0.2", "hostKey": "k", "running": True}],
@@ -203,7 +205,7 @@ class Controller(unittest.TestCase):
 
     def apply_slurm(self, _wanted, _text):
         self.event(f"slurmctld {self.installed()}")
-        files.write_json(controller.ACTIVE, {"digest": controller.active_digest()})
+        files.write_json(scheduler.ACTIVE, {"digest": scheduler.active_digest()})
         self.takes("slurmctld", files.read_text(slurm.JWKS))
 
     def takes(self, machine, keys):
@@ -229,18 +231,18 @@ class Controller(unittest.TestCase):
             self.takes("slurmdbd", files.read_text(slurm.JWKS))
         if command[1] == "reload" and self.reachable:
             # The node takes the bundle at once.
-            self.takes("node", files.read_json(controller.BUNDLE)["bundle"]["slurmJwks"])
-            files.write_json(controller.RECORD, {"n": files.read_json(controller.BUNDLE)["digest"]})
+            self.takes("node", files.read_json(store.BUNDLE)["bundle"]["slurmJwks"])
+            files.write_json(store.RECORD, {"n": files.read_json(store.BUNDLE)["digest"]})
         return ""
 
     def secrets(self, jwks, password, first=False):
         text = json.dumps({"format": 1 if first else 2, "slurmJwks": jwks, "databasePassword": password, "clusterSshKey": "k"})
         if first:
             files.remove(slurm.CONF)
-        controller.store_secrets(text)
+        keys.keep(text)
         if first:
             files.write(slurm.CONF, "")
-            controller.apply_secrets(files.read_json(controller.DOCUMENT), json.loads(text))
+            keys.apply(files.read_json(store.DOCUMENT), json.loads(text))
 
     def keys_seen(self):
         return [event.removeprefix("slurmctld ") for event in self.events if event.startswith("slurmctld ")]
@@ -255,7 +257,7 @@ class Controller(unittest.TestCase):
         self.assertEqual(self.events.count("restart slurmdbd.service"), 3)
         sleep = self.events.index(f"sleep {rotation.TOKEN_SECONDS}")
         self.assertEqual([event for event in self.events[:sleep] if "of 2" in event[-5:]], [])
-        self.assertEqual(files.read_json(controller.BUNDLE)["bundle"]["slurmJwks"], NEW)
+        self.assertEqual(files.read_json(store.BUNDLE)["bundle"]["slurmJwks"], NEW)
         self.assertEqual(self.installed(), "2 of 2")
 
     def test_an_interrupted_rotation_goes_on_where_it_was(self):
@@ -269,12 +271,12 @@ class Controller(unittest.TestCase):
                 self.fail_at = None
                 self.secrets(NEW, "password-1")
                 self.assertEqual(self.installed(), "2 of 2")
-                self.assertTrue(controller.is_installed(files.read_json(controller.DOCUMENT), controller.load_secrets()))
+                self.assertTrue(keys.is_installed(files.read_json(store.DOCUMENT), store.secrets()))
 
     def test_the_password_goes_to_the_database_then_to_the_file_then_to_slurmdbd(self):
         self.secrets(OLD, "password-2")
         self.assertEqual(self.events[:2], ["database password-2", "restart slurmdbd.service"])
-        self.assertEqual(files.read_text(controller.SLURMDBD_CONF), "StoragePass=password-2\n")
+        self.assertEqual(files.read_text(accounting.CONF), "StoragePass=password-2\n")
         self.events.clear()
         self.secrets(OLD, "password-2")
         self.assertEqual(self.events, [])
@@ -309,7 +311,7 @@ class Controller(unittest.TestCase):
         self.assertEqual(len(self.events), 1)
 
     def test_a_node_that_does_not_take_it_stops_the_rotation_between_two_steps(self):
-        self.replace(controller, "NODES_SECONDS", -1)
+        self.replace(keys, "NODES_SECONDS", -1)
         self.reachable = False
         with self.assertRaises(Problem) as caught:
             self.secrets(NEW, "password-1")
@@ -343,7 +345,7 @@ class AfterBoot(unittest.TestCase):
         from hyperlab import distributor
 
         command = " ".join(distributor.push_command({"name": "n", "address": "10.0.0.2"}))
-        self.assertIn(f"-i {controller.CLUSTER_KEY} ", command)
+        self.assertIn(f"-i {store.CLUSTER_KEY} ", command)
         self.assertNotIn("jwks", command)
 
 

@@ -8,7 +8,7 @@ import subprocess
 import tempfile
 import time
 
-from hyperlab import database, files, frames, slurm
+from hyperlab import database, frames, slurm
 from hyperlab.process import Problem, run
 
 ROOT = "/srv/hyperlab"

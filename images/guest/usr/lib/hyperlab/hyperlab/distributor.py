@@ -15,7 +15,7 @@ import subprocess
 import sys
 import time
 
-from hyperlab import controller, files, host_keys
+from hyperlab import files, host_keys, store
 
 PORT = 6816
 KNOWN_HOSTS = "/run/hyperlab/known_hosts"
@@ -110,7 +110,7 @@ def push_command(node):
         "LogLevel": "ERROR",
     }
     words = [word for key, value in options.items() for word in ("-o", f"{key}={value}")]
-    return ["ssh", "-T", "-i", controller.CLUSTER_KEY, *words, f"root@{node['address']}", "apply"]
+    return ["ssh", "-T", "-i", store.CLUSTER_KEY, *words, f"root@{node['address']}", "apply"]
 
 
 def push(node, text):
@@ -125,7 +125,7 @@ class Service:
     """The distributor as a process: one thread decides, a few push."""
 
     def __init__(self):
-        self.schedule = Schedule(files.read_json(controller.RECORD, {}))
+        self.schedule = Schedule(files.read_json(store.RECORD, {}))
         self.pool = concurrent.futures.ThreadPoolExecutor(PARALLEL)
         self.text = ""
         self.failing = {}
@@ -137,7 +137,7 @@ class Service:
         self.wake_write.send(b".")
 
     def load(self):
-        stored = files.read_json(controller.BUNDLE)
+        stored = files.read_json(store.BUNDLE)
         self.reload = False
         if not stored:
             return
@@ -169,8 +169,8 @@ class Service:
             self.record()
 
     def record(self):
-        files.write_json(controller.RECORD, self.schedule.applied)
-        files.write_json(controller.UNREACHED, self.schedule.unreached)
+        files.write_json(store.RECORD, self.schedule.applied)
+        files.write_json(store.UNREACHED, self.schedule.unreached)
 
     def answer(self, sock):
         data, (address, port) = sock.recvfrom(2048)

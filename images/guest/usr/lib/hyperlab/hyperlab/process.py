@@ -11,6 +11,11 @@ NOT_YET = 75
 WORK_REMAINS = 76
 
 
+def log(text):
+    """Say how it goes, where standard output has the result."""
+    print(text, file=sys.stderr, flush=True)
+
+
 class Problem(Exception):
     """What happened, to what, why, and what to do next."""
 
