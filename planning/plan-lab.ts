@@ -13,7 +13,7 @@ import {
 import { checkDrain } from "./drain-limits.ts";
 import type { HostDomain, LabFacts } from "./facts.ts";
 import { computePath, Findings, HPC } from "./findings.ts";
-import { checkHost } from "./host-checks.ts";
+import { checkHost } from "./host-checks/check-host.ts";
 import { imageKey, planGuestSoftware, planImages } from "./images.ts";
 import { byText, computeName, controllerName } from "./names.ts";
 import { resolveNetwork } from "./network.ts";

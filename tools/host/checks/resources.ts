@@ -1,4 +1,4 @@
-import { HOST_RESERVE_MIB, QEMU_OVERHEAD_MIB } from "../../../planning/host-checks.ts";
+import { HOST_RESERVE_MIB, QEMU_OVERHEAD_MIB } from "../../../planning/host-checks/resources.ts";
 import type { HostNeeds, HostState, LibvirtFacts } from "../facts.ts";
 import { type HostFinding, passed } from "./finding.ts";
 
