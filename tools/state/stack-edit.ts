@@ -32,7 +32,9 @@ export function editStackConfig(text: string, edits: readonly StackConfigEdit[])
         throw new Error(`the stack file has no mapping at ${parent.join(" > ") || "its top"}`);
       }
     }
-    if (value !== undefined) document.setIn(whole, document.createNode(value));
+    // A plain value takes the place of another one in its node, which has the comment beside it.
+    if (value !== undefined)
+      document.setIn(whole, typeof value === "object" ? document.createNode(value) : value);
     else removeWithEmptyParents(document, whole);
   }
   return document.toString({ lineWidth: 0 });

@@ -15,6 +15,11 @@ describe("editStackConfig", () => {
     expect(edited).toBe(FILE.replace("encryptionsalt", "  hyperlab:keys:\n    slurm-key: 2\nencryptionsalt"));
   });
 
+  it("keeps the comment beside a value that it changes", () => {
+    const edited = editStackConfig(FILE, [{ path: ["hyperlab:file"], value: "lab.yaml" }]);
+    expect(edited).toBe(FILE.replace("examples/dev.yaml", "lab.yaml"));
+  });
+
   it("takes back what it set, to the letter", () => {
     const edited = editStackConfig(FILE, [{ path: ["hyperlab:keys", "slurm-key"], value: 2 }]);
     expect(editStackConfig(edited, [{ path: ["hyperlab:keys", "slurm-key"], value: undefined }])).toBe(FILE);
