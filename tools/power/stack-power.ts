@@ -1,7 +1,7 @@
-import { type Document, isMap, parseDocument } from "yaml";
 import type { HpcConfig } from "../../config/index.ts";
 import { type PowerDeclarations, poweredByFile, readPowerDeclarations } from "../../planning/index.ts";
 import { fullNodeName } from "../../planning/names.ts";
+import { editStackConfig, type StackConfigEdit } from "../state/stack-edit.ts";
 import { parseStackFile } from "../state/stack-file.ts";
 
 const POWER_SETTINGS = ["power", "restarts"] as const;
@@ -70,33 +70,31 @@ export function withPower(
   const before = declaredPower(text, name, project, config);
   const changed = POWER_SETTINGS.filter((key) => !sameMembers(before[key], declarations[key]));
   if (changed.length === 0) return text;
-  const document: Document = parseDocument(text);
-  if (!isMap(document.contents)) document.contents = document.createNode({});
-  // A key without a value is no mapping that could take members.
-  if (!isMap(document.get("config"))) document.set("config", document.createNode({}));
-  for (const key of changed)
-    writeMembers(document, ["config", `${project}:${key}`], config, declarations[key]);
-  return document.toString({ lineWidth: 0 });
+  const settings = parseStackFile(text, name).config;
+  const edits = changed.flatMap((key) => {
+    const setting = `${project}:${key}`;
+    return memberEdits(setting, settings[setting], config, declarations[key]);
+  });
+  return editStackConfig(text, edits);
 }
 
-function writeMembers(
-  document: Document,
-  path: readonly string[],
+/** What is new is set first: a mapping that is empty in between would go, with the comments in it. */
+function memberEdits(
+  setting: string,
+  present: unknown,
   config: HpcConfig,
   wanted: Readonly<Record<string, string>>,
-): void {
-  const present = document.getIn(path);
-  if (Object.keys(wanted).length === 0) document.deleteIn(path);
-  else if (!isMap(present)) document.setIn(path, document.createNode(wanted));
-  else {
-    for (const written of Object.keys(present.toJSON())) {
-      const name = fullNodeName(config.name, written) ?? written;
-      if (name !== written || wanted[name] === undefined) present.delete(written);
-    }
-    for (const [machine, value] of Object.entries(wanted)) {
-      if (present.get(machine) !== value) present.set(machine, value);
-    }
-  }
+): StackConfigEdit[] {
+  const written = new Map<string, unknown>(Object.entries(present ?? {}));
+  const set = Object.entries(wanted).filter(([name, value]) => written.get(name) !== value);
+  const gone = [...written.keys()].filter((key) => {
+    const name = fullNodeName(config.name, key) ?? key;
+    return name !== key || wanted[name] === undefined;
+  });
+  return [
+    ...set.map(([name, value]) => ({ path: [setting, name] as const, value })),
+    ...gone.map((name) => ({ path: [setting, name] as const, value: undefined })),
+  ];
 }
 
 const sameMembers = (a: Readonly<Record<string, string>>, b: Readonly<Record<string, string>>): boolean =>
