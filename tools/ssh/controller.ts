@@ -48,6 +48,12 @@ export function prepareSsh(
 /** Runs a command line on the controller and gives what it printed. */
 export type ControllerShell = (command: string) => Promise<string>;
 
+/** For a question that nobody waits at: ssh asks for nothing, and an answer that is late is none. */
+export interface ShellLimits {
+  readonly connectSeconds: number;
+  readonly answerMs: number;
+}
+
 const CONNECT_SECONDS = 30;
 /** ssh's own exit code, where the connection failed. */
 export const SSH_FAILED = 255;
@@ -55,26 +61,42 @@ export const SSH_FAILED = 255;
 /**
  * The controller, and ssh's options to it.
  * @param user Account; default: the first user of the cluster.
+ * @param limits Without them ssh may ask, and an answer may take any time.
  */
 export function controllerOptions(
   client: SshClient,
   user: string | undefined,
+  limits?: ShellLimits,
 ): { host: string; options: string[] } {
   const [host] = client.hosts;
   if (host === undefined) throw new Error("the stack has no controller; bring it up first: npm run up");
   const account = user === undefined ? [] : ["-l", user];
-  return { host, options: ["-F", client.config, "-o", `ConnectTimeout=${CONNECT_SECONDS}`, ...account] };
+  const connect = ["-o", `ConnectTimeout=${limits?.connectSeconds ?? CONNECT_SECONDS}`];
+  const silent = limits === undefined ? [] : ["-o", "BatchMode=yes"];
+  return { host, options: ["-F", client.config, ...connect, ...silent, ...account] };
 }
 
 /**
  * A shell on the controller.
  * @param user Account; default: the first user of the cluster.
+ * @param limits Without them ssh may ask, and an answer may take any time.
+ * @throws Error of each command that fails, gets no answer, or does not get there.
  */
-export function controllerShell(client: SshClient, user: string | undefined): ControllerShell {
-  const { host, options } = controllerOptions(client, user);
+export function controllerShell(
+  client: SshClient,
+  user: string | undefined,
+  limits?: ShellLimits,
+): ControllerShell {
+  const { host, options } = controllerOptions(client, user, limits);
+  const deadline = limits === undefined ? {} : { timeoutMs: limits.answerMs };
   return async (command) => {
-    const done = await run("ssh", [...options, host, command]);
+    const done = await run("ssh", [...options, host, command], deadline);
     if (done.code === 0) return done.stdout;
+    if (done.timedOut) {
+      throw new Error(
+        `the controller ${host} gave no answer in ${(limits?.answerMs ?? 0) / 1000} s. Look whether it runs, then try again.`,
+      );
+    }
     const said = (done.stderr.trim() || done.stdout.trim()).split("\n").slice(-5).join("\n");
     throw new Error(
       done.code === SSH_FAILED
