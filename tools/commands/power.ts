@@ -1,7 +1,7 @@
 import { hostname, userInfo } from "node:os";
 import type { HpcConfig } from "../../config/index.ts";
 import type { PowerDeclarations } from "../../planning/index.ts";
-import type { Hold } from "../../providers/libvirt/ownership/index.ts";
+import { type Hold, oneLine } from "../../providers/libvirt/ownership/index.ts";
 import {
   holdText,
   placeHold,
@@ -33,6 +33,9 @@ export interface HoldOptions extends PowerOptions {
   /** Why, for those who see the hold. */
   reason: string;
 }
+
+/** A reason is shown in a line of a table. */
+const REASON_LENGTH = 200;
 
 export type PowerCommand = "start" | "stop" | "restart";
 
@@ -193,7 +196,7 @@ export async function applyHold(
     kind: "manual",
     since: `${new Date().toISOString().slice(0, 19)}Z`,
     by: `${userInfo().username}@${hostname()}`,
-    reason: oneLine(options.reason),
+    reason: oneLine(options.reason).slice(0, REASON_LENGTH),
   };
   const label = `Emptying and stopping ${names.length === 1 ? names[0] : `${names.length} machines`}`;
   await onMachines(machines, report, label, (run, machine) => placeHold(run, machine, hold));
@@ -201,10 +204,3 @@ export async function applyHold(
   report.line(`hyperlab up leaves it so; release with: hyperlab start ${options.words.join(" ")}`);
   return 0;
 }
-
-/** A reason is shown in one line of a table, and kept in XML. */
-const oneLine = (text: string): string =>
-  text
-    .replaceAll(/[\p{Cc}\s]+/gu, " ")
-    .trim()
-    .slice(0, 200);

@@ -50,8 +50,9 @@ function holdNode(hold: Hold, prefix: string, namespace: Record<string, string>)
   );
 }
 
-/** XML forbids most control characters, and people type them. */
-const oneLine = (text: string) => text.replace(/[\p{Cc}\p{Cs}\uFFFE\uFFFF]+/gu, " ").trim();
+/** What a person typed as one line that XML can keep: it forbids most control characters, and people type them. */
+export const oneLine = (text: string): string =>
+  text.replace(/[\p{Cc}\p{Cs}\p{Zl}\p{Zp}\uFFFE\uFFFF]+/gu, " ").trim();
 
 /**
  * The hold from the text that libvirt's metadata functions give for `holdNamespace`, or from an element of a definition.

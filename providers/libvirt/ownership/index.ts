@@ -1,4 +1,13 @@
-export { findHold, type Hold, holdElement, holdKey, holdNamespace, parseHold, renderHold } from "./hold.ts";
+export {
+  findHold,
+  type Hold,
+  holdElement,
+  holdKey,
+  holdNamespace,
+  oneLine,
+  parseHold,
+  renderHold,
+} from "./hold.ts";
 export {
   findMark,
   inputHash,

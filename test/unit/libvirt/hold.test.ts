@@ -23,7 +23,7 @@ const hold: Hold = {
 /** As the element keeps it: one line without characters that XML forbids. */
 const word = fc
   .string({ unit: "grapheme" })
-  .map((text) => text.replace(/[\p{Cc}\p{Cs}\uFFFE\uFFFF]/gu, "").trim());
+  .map((text) => text.replace(/[\p{Cc}\p{Cs}\p{Zl}\p{Zp}\uFFFE\uFFFF]/gu, "").trim());
 const plain = fc.record({
   power: fc.constantFrom("off" as const, "running" as const),
   by: word,
