@@ -17,11 +17,11 @@ import { RolloutRegistry } from "../../providers/libvirt/rollout.ts";
 import { ProviderError } from "../../providers/plugin/index.ts";
 import { passInterrupts } from "../engine/interrupts.ts";
 import type { RecordedHost } from "../host/recorded.ts";
-import { chooseHost, stackHosts, stackInUse } from "../host/stack-hosts.ts";
-import { refuse } from "../preflight/refusal.ts";
+import { chooseHost, stackHosts } from "../host/stack-hosts.ts";
 import { ask } from "../report/ask.ts";
 import { duration } from "../report/duration.ts";
 import type { Reporter } from "../report/progress.ts";
+import { withStackLock } from "../state/stack-lock.ts";
 import type { Context } from "./context.ts";
 
 /** Options of `host evacuate` and `host return`. */
@@ -36,8 +36,13 @@ export interface EvacuationOptions {
 
 const INTERRUPTED = 130;
 
-/** Empties and stops the stack's machines on a host. Returns the exit code. */
-export function evacuateHost(context: Context, options: EvacuationOptions): Promise<number> {
+/**
+ * Empties and stops the stack's machines on a host. Returns the exit code.
+ *
+ * @param question How the person at the terminal is asked.
+ * @throws Refusal where somebody else works on the stack.
+ */
+export function evacuateHost(context: Context, options: EvacuationOptions, question = ask): Promise<number> {
   return onHost(context, options.host, async (work, survey) => {
     const { report } = context;
     showOthers(report, survey);
@@ -46,7 +51,7 @@ export function evacuateHost(context: Context, options: EvacuationOptions): Prom
       report.line("No machine of this stack runs on the host.");
       return [];
     }
-    if (context.interactive && !options.yes && !(await agreed(stops))) {
+    if (context.interactive && !options.yes && !(await agreed(stops, question))) {
       report.line("Nothing was changed.");
       return "declined";
     }
@@ -58,13 +63,16 @@ export function evacuateHost(context: Context, options: EvacuationOptions): Prom
 
 const isRefused = (machine: HostMachine): boolean => evacuationStep(machine).kind === "refuse";
 
-async function agreed(stops: readonly HostMachine[]): Promise<boolean> {
+async function agreed(stops: readonly HostMachine[], question: typeof ask): Promise<boolean> {
   const what = stops.length <= 5 ? stops.map(({ name }) => name).join(", ") : `${stops.length} machines`;
-  const answer = await ask(`This empties and stops ${what}. Go on? [y/N] `);
+  const answer = await question(`This empties and stops ${what}. Go on? [y/N] `);
   return answer !== undefined && /^y(es)?$/i.test(answer);
 }
 
-/** Starts what an evacuation stopped. Returns the exit code. */
+/**
+ * Starts what an evacuation stopped. Returns the exit code.
+ * @throws Refusal where somebody else works on the stack.
+ */
 export function returnHost(context: Context, options: Pick<EvacuationOptions, "host">): Promise<number> {
   return onHost(context, options.host, async (work, survey) => {
     const evacuated = survey.machines.filter(isEvacuated);
@@ -74,16 +82,19 @@ export function returnHost(context: Context, options: Pick<EvacuationOptions, "h
   });
 }
 
-/** Connects to the host, shows what happens to its machines, and says how it went. */
-async function onHost(
-  context: Context,
-  named: string | undefined,
-  work: (maintenance: MaintenanceContext, survey: HostSurvey) => Promise<MachineResult[] | "declined">,
-): Promise<number> {
+type HostWork = (
+  maintenance: MaintenanceContext,
+  survey: HostSurvey,
+) => Promise<MachineResult[] | "declined">;
+
+/** Holds the stack as every change of its machines does, while it works on a host. */
+async function onHost(context: Context, named: string | undefined, work: HostWork): Promise<number> {
   const host = chooseHost(await stackHosts(context), named, context.layout.stack);
-  const inUse = stackInUse(context);
-  if (inUse !== undefined) refuse("lock", inUse, "wait until it ends, or see what `hyperlab up` says");
-  const { report } = context;
+  return withStackLock(context.layout, () => workOn(host, context.report, work));
+}
+
+/** Connects to the host, shows what happens to its machines, and says how it went. */
+async function workOn(host: RecordedHost, report: Reporter, work: HostWork): Promise<number> {
   const abort = new AbortController();
   const provider = providerOf(host, (text) => report.line(report.colour("yellow", `warning: ${text}`)));
   const interrupts = passInterrupts(

@@ -1,7 +1,6 @@
 import { type Context, openSession } from "../commands/context.ts";
 import { engineCommand } from "../engine/query.ts";
 import { readDeployment } from "../state/checkpoint.ts";
-import { lockState } from "../state/lock.ts";
 import { type RecordedHost, recordedHosts } from "./recorded.ts";
 
 /** The hosts on which the stack has machines; none where nothing was deployed. */
@@ -37,15 +36,4 @@ export function chooseHost(
       ? `stack ${stack} has machines on several hosts; name one with --host: ${all}`
       : `stack ${stack} has no machines on ${named}; its hosts: ${all}`,
   );
-}
-
-/** Why the stack's machines should not be worked on now; undefined where nobody else does. */
-export function stackInUse(context: Context): string | undefined {
-  const lock = lockState(context.layout);
-  if (lock.kind === "held") {
-    const { pid, timestamp, username } = lock.lock;
-    return `stack ${context.layout.stack} is in use by process ${pid} of ${username} since ${timestamp}`;
-  }
-  if (lock.kind !== "unknown") return undefined;
-  return `stack ${context.layout.stack} is locked, and whether rightly cannot be told from here: ${lock.reason}`;
 }

@@ -60,12 +60,31 @@ export function judgeLocks(
   return readable.length === 0 ? { kind: "none" } : { kind: "stale", locks: readable };
 }
 
-/** The lock of a stack; a backend other than files is the backend's own affair. */
-export function lockState(layout: StateLayout): LockState {
-  if (layout.backendFolder === undefined) return { kind: "none" };
-  const folder = join(layout.backendFolder, ".pulumi", "locks", "organization", layout.project, layout.stack);
-  if (!existsSync(folder)) return { kind: "none" };
-  const files = readdirSync(folder).filter((name) => name.endsWith(".json"));
+/** Who works on the stack, as a sentence; undefined where nobody does. */
+export function inUse({ stack }: StateLayout, state: LockState): string | undefined {
+  if (state.kind === "held") return `stack ${stack} is in use by ${describeLock(state.lock)}`;
+  if (state.kind !== "unknown") return undefined;
+  return `stack ${stack} is locked, and whether rightly cannot be told from here: ${state.reason}`;
+}
+
+/** For people. */
+export const describeLock = (lock: StackLock): string =>
+  `process ${lock.pid} of ${lock.username} since ${lock.timestamp}`;
+
+/** Folder in which the engine looks for locks of a stack; undefined with a backend other than files. */
+export function lockFolder({ backendFolder, project, stack }: StateLayout): string | undefined {
+  if (backendFolder === undefined) return undefined;
+  return join(backendFolder, ".pulumi", "locks", "organization", project, stack);
+}
+
+/**
+ * The lock of a stack; a backend other than files is the backend's own affair.
+ * @param own Name of a lock file that does not count.
+ */
+export function lockState(layout: StateLayout, own?: string): LockState {
+  const folder = lockFolder(layout);
+  if (folder === undefined || !existsSync(folder)) return { kind: "none" };
+  const files = readdirSync(folder).filter((name) => name.endsWith(".json") && name !== own);
   const locks = files.map((name) => {
     try {
       return parseLock(readFileSync(join(folder, name), "utf8"));

@@ -4,10 +4,7 @@ import { refuse } from "../preflight/refusal.ts";
 import { shellWord } from "../process/shell-word.ts";
 import type { Reporter } from "../report/progress.ts";
 import type { StateLayout } from "./layout.ts";
-import { lockState, type StackLock } from "./lock.ts";
-
-const describe = (lock: StackLock): string =>
-  `process ${lock.pid} of ${lock.username} since ${lock.timestamp}`;
+import { describeLock, inUse, lockState } from "./lock.ts";
 
 /**
  * Makes the state usable after a run that was killed: removes a lock whose process on this host is gone, and settles
@@ -20,19 +17,18 @@ export async function settleState(
   report: Reporter,
 ): Promise<void> {
   const lock = lockState(layout);
-  if (lock.kind === "held") {
-    refuse("lock", `stack ${layout.stack} is in use by ${describe(lock.lock)}`, "wait until it ends");
-  }
-  if (lock.kind === "unknown") {
+  const why = inUse(layout, lock);
+  if (why !== undefined) {
+    const cancel = `PULUMI_BACKEND_URL=${shellWord(layout.backendUrl)} ${shellWord(session.pulumi)} cancel ${layout.stack} --yes -C ${shellWord(layout.projectFolder)}`;
+    const isKnown = lock.kind === "held";
     refuse(
       "lock",
-      `stack ${layout.stack} is locked, and whether rightly cannot be told from here: ${lock.reason}`,
-      "make sure that nobody works on it, then: " +
-        `PULUMI_BACKEND_URL=${shellWord(layout.backendUrl)} ${shellWord(session.pulumi)} cancel ${layout.stack} --yes -C ${shellWord(layout.projectFolder)}`,
+      why,
+      isKnown ? "wait until it ends" : `make sure that nobody works on it, then: ${cancel}`,
     );
   }
   if (lock.kind === "stale") {
-    for (const stale of lock.locks) report.line(`Removing the lock of ${describe(stale)}, which is gone`);
+    for (const stale of lock.locks) report.line(`Removing the lock of ${describeLock(stale)}, which is gone`);
     await engineCommand(session, ["cancel", layout.stack, "--yes"]);
   }
   const { pending } = await checkpoint(session, layout);

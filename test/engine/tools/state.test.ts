@@ -11,6 +11,7 @@ import { processIsAlive } from "../../../tools/process/run.ts";
 import { prepareState } from "../../../tools/state/layout.ts";
 import { lockState } from "../../../tools/state/lock.ts";
 import { settleState } from "../../../tools/state/settle.ts";
+import { withStackLock } from "../../../tools/state/stack-lock.ts";
 import { type EngineProject, engineProject } from "../../support/engine-project.ts";
 import { waitFor } from "../../support/wait.ts";
 
@@ -137,6 +138,23 @@ describe("locks that are not ours to remove", () => {
     await settleState(project.session, project.layout, project.report);
     expect(existsSync(join(locks(project), "a.json"))).toBe(false);
     await project.mustRun("up");
+  });
+});
+
+describe("a stack whose machines are worked on without the engine", () => {
+  it("is not updated meanwhile, and is afterwards", async () => {
+    const made = await engineProject({ program: "export const nothing = 1;" });
+    project = made;
+    const { layout, report, session } = made;
+    await withStackLock(layout, async () => {
+      expect((await made.run("up")).code).not.toBe(0);
+      await expect(settleState(session, layout, report)).rejects.toThrow(
+        `is in use by process ${process.pid}`,
+      );
+    });
+    expect(made.shown()).toContain("the stack is currently locked");
+    expect(lockState(layout)).toEqual({ kind: "none" });
+    await made.mustRun("up");
   });
 });
 

@@ -5,7 +5,11 @@ import { join } from "node:path";
 import { afterAll, afterEach, describe, expect, it } from "vitest";
 import { z } from "zod";
 import type { PropertyMap } from "../../../providers/plugin/index.ts";
+import { createContext } from "../../../tools/commands/context.ts";
+import { evacuateHost } from "../../../tools/commands/host-evacuate.ts";
 import { run } from "../../../tools/process/run.ts";
+import { Reporter } from "../../../tools/report/progress.ts";
+import { lockState } from "../../../tools/state/lock.ts";
 import { Machine, owner, Stack, urnOf } from "../domain/harness.ts";
 import { node, TestDriver } from "../domain/test-driver.ts";
 
@@ -142,6 +146,25 @@ describe("hyperlab host", () => {
     expect(refused.code).toBe(3);
     expect(refused.stderr).toContain("process 1 of eve on host elsewhere");
     expect(await power()).toEqual(["running", "running"]);
+  });
+
+  it("holds the stack from its question to its end, so that no change begins meanwhile", async () => {
+    await makeLab();
+    const env = { ...process.env, XDG_STATE_HOME: folder, PULUMI_BACKEND_URL: "" };
+    const report = new Reporter({ write: () => undefined, isTerminal: false, columns: 200 }, false);
+    const context = { ...createContext("dev", env), report, interactive: true };
+    const options = { host: undefined, yes: false, reason: "new memory" };
+    const code = await evacuateHost(context, options, async () => {
+      expect(lockState(context.layout)).toMatchObject({ kind: "held", lock: { pid: process.pid } });
+      const refused = await hyperlab("return");
+      expect({ code: refused.code, stderr: refused.stderr }).toEqual({
+        code: 3,
+        stderr: expect.stringContaining(`stack dev is in use by process ${process.pid}`),
+      });
+      return "y";
+    });
+    expect({ code, power: await power() }).toEqual({ code: 0, power: ["shutoff", "shutoff"] });
+    expect(lockState(context.layout)).toEqual({ kind: "none" });
   });
 
   it("says that there is nothing where nothing was brought up", async () => {
