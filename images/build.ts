@@ -151,14 +151,15 @@ export async function buildImage(recipe: Recipe, options: BuildOptions): Promise
   try {
     progress.step(`building image ${id}`);
     await mkdir(directory, { recursive: true });
-    const release = await acquireLock(path.join(directory, `${id}.lock`), progress.step, options.signal);
+    const { signal } = options;
+    const waiting = signal === undefined ? {} : { signal };
+    const release = await acquireLock(path.join(directory, `${id}.lock`), progress.step, waiting);
     try {
       const meanwhile = await finished(directory, recipe);
       if (meanwhile !== undefined) return meanwhile;
       const work = await makeWork(directory, id);
       try {
-        const signal = options.signal === undefined ? {} : { signal: options.signal };
-        const built = await buildInto({ recipe, id, work, progress, ...signal }, directory);
+        const built = await buildInto({ recipe, id, work, progress, ...waiting }, directory);
         progress.step(`image ${id} is ready (${Math.round(built.sizeBytes / 1024 ** 2)} MiB)`);
         return built;
       } finally {

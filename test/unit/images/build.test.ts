@@ -7,6 +7,8 @@ import {
   readdirSync,
   readFileSync,
   rmSync,
+  statSync,
+  utimesSync,
   writeFileSync,
 } from "node:fs";
 import { hostname, tmpdir } from "node:os";
@@ -230,10 +232,40 @@ describe("the lock", () => {
         said.push(text);
         abort.abort();
       },
-      abort.signal,
+      { signal: abort.signal },
     );
     await expect(waiting).rejects.toThrow(/abort/i);
     expect(said[0]).toContain("process 1 on elsewhere");
     expect(readdirSync(folder).sort()).toEqual(["bin", "lock"]);
+  });
+
+  it("of another host that gives no sign of life ends the wait with what to do", async () => {
+    const file = join(folder, "lock");
+    writeFileSync(file, JSON.stringify({ host: "elsewhere", pid: 1, started: "1", token: "x" }));
+    const aDayAgo = new Date(Date.now() - 26 * 3_600_000);
+    utimesSync(file, aDayAgo, aDayAgo);
+    const said: string[] = [];
+    const waiting = acquireLock(file, (text) => said.push(text), { beatMs: 10, silentMs: 100 });
+    await expect(waiting).rejects.toThrow(
+      `process 1 on elsewhere holds the lock ${file} and has given no sign of life for 26 h; whether it lives cannot be told from ${hostname()}. ` +
+        `If no build of this image runs on elsewhere, remove ${file} and run again.`,
+    );
+    expect(said).toHaveLength(1);
+    expect(readdirSync(folder).sort()).toEqual(["bin", "lock"]);
+  });
+
+  it("shows that its holder lives, for as long as it is held", async () => {
+    const file = join(folder, "lock");
+    const touched = () => statSync(file).mtimeMs;
+    const release = await acquireLock(file, () => {}, { beatMs: 10, silentMs: 1_000 });
+    const first = touched();
+    await waitFor("a sign of life", () => touched() > first);
+    await release();
+    // Somebody else's lock is none of ours to keep alive.
+    writeFileSync(file, "{}");
+    const other = touched();
+    const again = acquireLock(file, () => {}, { beatMs: 10, silentMs: 100 });
+    await expect(again).rejects.toThrow("somebody holds the lock");
+    expect(touched()).toBe(other);
   });
 });
