@@ -205,7 +205,7 @@ export interface DomainArgs {
      */
     hostDevices?: pulumi.Input<pulumi.Input<inputs.HostDeviceArgs>[] | undefined>;
     /**
-     * Network interfaces, in the guest's order. Change: live for an added one; restart otherwise.
+     * Network interfaces, in the guest's order. Change: live for an added one; live for a removed one that was not the first; restart otherwise.
      */
     interfaces?: pulumi.Input<pulumi.Input<inputs.InterfaceArgs>[] | undefined>;
     /**

@@ -48,6 +48,12 @@ function withinLimit(facts: ChangeFacts, limit: PropertyValue | undefined): bool
   return after !== undefined && maximum !== undefined && after <= maximum;
 }
 
+/** The first interface is the machine's own way to everything. */
+function isFirstInterface(item: PropertyMap, inputs: PropertyMap): boolean {
+  const [first] = isArray(inputs.interfaces) ? inputs.interfaces : [];
+  return !isObject(first) || first.mac === item.mac;
+}
+
 /** What each condition means. An unknown new value meets only `otherwise`, and `set` where there was none. */
 export const conditions: Readonly<Record<Condition, (facts: ChangeFacts) => boolean>> = {
   grow: (facts) => compareNumbers(facts, (before, after) => after > before),
@@ -55,6 +61,8 @@ export const conditions: Readonly<Record<Condition, (facts: ChangeFacts) => bool
   set: (facts) => facts.before === undefined && facts.after !== undefined,
   unset: (facts) => facts.before !== undefined && facts.after === undefined,
   added: (facts) => Object.keys(facts.itemBefore).length === 0 && Object.keys(facts.itemAfter).length > 0,
+  removedFurther: (facts) =>
+    Object.keys(facts.itemAfter).length === 0 && !isFirstInterface(facts.itemBefore, facts.olds),
   turnedOn: (facts) => facts.before !== true && facts.after === true,
   withinMaxVcpus: (facts) =>
     compareNumbers(facts, (before, after) => after > before) && withinLimit(facts, facts.olds.maxVcpus),

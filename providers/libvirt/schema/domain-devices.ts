@@ -80,6 +80,7 @@ export const devices = {
     description: "Network interfaces, in the guest's order.",
     effect: [
       { when: "added", effect: "live" },
+      { when: "removedFurther", effect: "live" },
       { when: "otherwise", effect: "restart" },
     ],
     items: {

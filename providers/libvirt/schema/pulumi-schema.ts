@@ -192,6 +192,7 @@ const conditionTexts: Readonly<Record<string, string>> = {
   set: "when it is set for the first time",
   unset: "when it is removed",
   added: "for an added one",
+  removedFurther: "for a removed one that was not the first",
   addedDisk: "for an added disk",
   seed: "for a seed of a domain with a root disk",
   sameAccess: "when the disk is read-only before and after, or neither",

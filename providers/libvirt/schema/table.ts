@@ -23,6 +23,7 @@ export type Condition =
   | "sameAccess"
   | "instance"
   | "added"
+  | "removedFurther"
   | "sameHost"
   | "otherwise";
 

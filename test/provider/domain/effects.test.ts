@@ -68,6 +68,12 @@ const root = (over: PropertyMap): PropertyMap => ({
 const nic = (over: PropertyMap = {}): PropertyMap => ({
   interfaces: [{ network: "lab", mac: "52:54:00:00:00:01", ...over }],
 });
+const two = (mac: string): PropertyMap => ({
+  interfaces: [
+    { network: "lab", mac: "52:54:00:00:00:01" },
+    { network: "other", mac },
+  ],
+});
 const bridged: PropertyMap = { interfaces: [{ bridge: "br0", mac: "52:54:00:00:00:01" }] };
 const disk = (over: PropertyMap = {}): PropertyMap => ({
   disks: [{ pool: "lab", volume: "data", target: "vdb", ...over }],
@@ -221,6 +227,9 @@ const rows: readonly Row[] = [
   ["disks[].device", drive(), disk(), "restart"],
   ["interfaces", none, nic(), "live"],
   ["interfaces", nic(), none, "restart"],
+  ["interfaces", two("52:54:00:00:00:02"), nic(), "live"],
+  ["interfaces", two("52:54:00:00:00:02"), two("52:54:00:00:00:03"), "live"],
+  ["interfaces", two("52:54:00:00:00:02"), nic({ mac: "52:54:00:00:00:02" }), "restart"],
   ["interfaces[].network", nic(), nic({ network: "other" }), "restart"],
   ["interfaces[].bridge", nic(), bridged, "restart"],
   ["interfaces[].mac", nic(), nic({ mac: "52:54:00:00:00:02" }), "restart"],

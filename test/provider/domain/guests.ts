@@ -33,6 +33,27 @@ const obeyPowerButton = [
 /** Ignores the power button. */
 const ignorePowerButton = [0xfb, 0xf4, 0xeb, 0xfc]; // again: sti; hlt; jmp again
 
+/** Registers of ACPI's hot-plug on q35: the bus that is asked about, what shall go from it, and what may. */
+const [hotplugBus, hotplugDown, hotplugEject] = [0xcd0, 0xcc4, 0xcc8];
+
+/** Lets go of every device that it is asked for, as an operating system does. Ignores the power button. */
+const releaseDevices = [
+  ...[0xfb, 0xf4], // again: sti; hlt
+  ...[0xb9, ...word(32)], // mov cx, 32
+  ...[0x66, 0x0f, 0xb7, 0xc1], // bus: movzx eax, cx
+  ...[0x66, 0x48], // dec eax
+  ...[0xba, ...word(hotplugBus)], // mov dx, bus
+  ...[0x66, 0xef], // out dx, eax
+  ...[0xba, ...word(hotplugDown)], // mov dx, down
+  ...[0x66, 0xed], // in eax, dx
+  ...[0x66, 0x85, 0xc0], // test eax, eax
+  ...[0x74, 0x05], // jz next
+  ...[0xba, ...word(hotplugEject)], // mov dx, eject
+  ...[0x66, 0xef], // out dx, eax
+  ...[0xe2, 0xe4], // next: loop bus
+  ...[0xeb, 0xdd], // jmp again
+];
+
 /** Writes 32 KiB after 32 KiB to its disk, from 1 MiB to `untilMiB`; then obeys the power button. */
 function writeDisk(untilMiB: number): number[] {
   const prologue = [
@@ -67,6 +88,7 @@ export const guestImages = {
   obedient: image(writeDisk(2)),
   stubborn: image(ignorePowerButton),
   writing: image(writeDisk(24)),
+  releasing: image(releaseDevices),
 };
 
 function image(code: readonly number[]): Buffer {

@@ -277,6 +277,57 @@ describe("a machine that runs", () => {
     expect(stack.agent("node").calls).toEqual(["ready"]);
   });
 
+  describe("and shall lose an interface", () => {
+    const own = { network: "lab", mac: "52:54:00:00:00:33" };
+    const has = (image: string, ...macs: string[]) =>
+      node({
+        rootDisk: { pool: "lab", image, sizeMiB: 64 },
+        interfaces: [own, ...macs.map((mac) => ({ network: "lab", mac }))],
+        stop: { timeoutSeconds: 1, onTimeout: "powerOff" },
+      });
+    const [old, other] = ["52:54:00:00:00:34", "52:54:00:00:00:35"];
+    const macsIn = (xml: string) => [...xml.matchAll(/<mac address='([^']*)'/g)].map(([, mac]) => mac);
+    beforeEach(async () => {
+      const network = await client.networkLookupByName("lab");
+      if (network !== undefined && !(await client.networkIsActive(network)))
+        await client.networkCreate(network);
+    });
+
+    it("exchanges it for another one, and has none of them again, without a restart", async () => {
+      const machine = await new Machine(stack, "node").create(has("releasing", old));
+      const { id } = await refOf();
+      for (const news of [has("releasing", other), has("releasing")]) {
+        expect(await machine.preview(news)).toMatch(/^node: live \(/);
+        await machine.update(news);
+        expect((await refOf()).id).toBe(id);
+        const wanted = definitionOf(decodeInputs("Domain", news)).interfaces.map(({ mac }) => mac);
+        for (const xml of [await liveXml(), await definedXml()]) expect(macsIn(xml)).toEqual(wanted);
+        await machine.refresh();
+        expect(machine.inputs).toEqual(news);
+      }
+      expect(stack.agent("node").calls).toEqual(["ready"]);
+    });
+
+    it("that it does not let go runs on with it, and the other one does not come", async () => {
+      let now = 0;
+      const clock = {
+        now: () => now,
+        sleep: async (milliseconds: number) => {
+          now += milliseconds;
+        },
+      };
+      const machine = await new Machine(new Stack(client, { parts: { clock } }), "node").create(
+        has("stubborn", old),
+      );
+      const { id } = await refOf();
+      await expect(machine.update(has("stubborn", other))).rejects.toThrow(
+        /interface 52:54:00:00:00:34 could not be taken from node.*did not let it go within 60 s.*definition was not changed/s,
+      );
+      expect((await refOf()).id).toBe(id);
+      for (const xml of [await liveXml(), await definedXml()]) expect(macsIn(xml)).toEqual([own.mac, old]);
+    });
+  });
+
   it("takes, changes and loses a filter against false addresses while it runs", async () => {
     const network = await client.networkLookupByName("lab");
     if (network !== undefined && !(await client.networkIsActive(network)))

@@ -10,10 +10,11 @@ import { freshReader } from "../host/reader.ts";
 import { type Run, withSignal } from "../run.ts";
 import { parseDomain } from "../xml/parse.ts";
 import { renderDisk, renderFilter, renderInterface } from "../xml/render-devices.ts";
+import { detachInterfaces } from "./detach.ts";
 
 /**
- * Brings a running guest to the definition, as far as that is possible without a restart: CPUs, memory, pins, new disks
- * and interfaces. What is as wanted already is left alone, so that it can be repeated.
+ * Brings a running guest to the definition, as far as that is possible without a restart: CPUs, memory, pins, new disks,
+ * interfaces that come and go. What is as wanted already is left alone, so that it can be repeated.
  */
 export async function applyLive(
   run: Run,
@@ -30,6 +31,7 @@ export async function applyLive(
   await applySizes(run, ref, wanted, live);
   await applyPins(run, ref, wanted, live);
   await applyFilters(run, ref, wanted, live, liveXml);
+  await detachInterfaces(run, ref, wanted, liveXml);
   await attachDevices(run, ref, wanted, live, seen);
 }
 
