@@ -19,16 +19,24 @@ const PATH = `${HPC}.access.lan`;
 
 type LanAccess = Extract<AccessPlan, { kind: "lan" }>;
 
-/** How users reach the login machine. */
-export function planAccess(config: HpcConfig): AccessPlan {
+/**
+ * How users reach the login machine.
+ *
+ * @param lab `metadata.name` of the cluster file.
+ * @param subnet The cluster's own network.
+ */
+export function planAccess(config: HpcConfig, lab: string, subnet: string): AccessPlan {
   const { access } = config;
-  return access.kind === "lan" ? { ...access, mac: loginMac(config.name) } : access;
+  return access.kind === "lan" ? { ...access, mac: loginMac(lab, config.name, subnet) } : access;
 }
 
-/** Depends on the cluster's name only, so that a reservation of the site's DHCP is for good. */
-function loginMac(cluster: string): string {
+/**
+ * In the users' network there may be labs of other hosts: what tells them apart is what their administrators wrote.
+ * Nothing that is made at random, so that a reservation of the site's DHCP outlives the lab.
+ */
+function loginMac(lab: string, cluster: string, subnet: string): string {
   const bytes = createHash("md5")
-    .update(`${controllerName(cluster)} login`)
+    .update(`${lab} ${controllerName(cluster)} ${subnet} login`)
     .digest()
     .subarray(0, 3);
   return [LOGIN_MAC, ...[...bytes].map((byte) => byte.toString(16).padStart(2, "0"))].join(":");

@@ -78,7 +78,7 @@ function planHpc(
   const guestSoftware = planGuestSoftware(config, facts.images, findings);
   const names = storageNames(config);
   const power = planPower(config, declared, findings);
-  const access = planAccess(config);
+  const access = planAccess(config, lab.name, network.plan.subnet);
   const context: ClusterContext = {
     config,
     facts,

@@ -82,8 +82,8 @@ export const hpcSchema = z.strictObject({
   access: key(accessSchema.default("proxy-jump"), {
     text:
       "How users reach the login machine, which is the controller. proxy-jump: in the cluster's network, through a remote host where it is behind one " +
-      "(ssh's ProxyJump). A map with lan: at an address of its own in the users' network; added while the controller runs, taken away with a restart of it.",
-    effect: "restart",
+      "(ssh's ProxyJump). A map with lan: at an address of its own in the users' network; comes and goes while the controller runs.",
+    effect: "live",
   }),
   controller: key(controllerSchema, {
     text: "The machine with slurmctld, the accounting database, the homes, and where people log in. It runs no jobs.",

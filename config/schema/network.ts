@@ -123,7 +123,7 @@ export const accessSchema = z.union([
   z.strictObject({
     lan: key(lanSchema, {
       text: "The login machine has a second network interface, at which it answers SSH and nothing else. Not with a cloud image of your own.",
-      effect: "restart",
+      effect: "live",
     }),
   }),
   z.literal("proxy-jump"),

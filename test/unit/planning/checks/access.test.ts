@@ -1,7 +1,8 @@
 import { describe, expect, it } from "vitest";
+import type { HpcConfig } from "../../../../config/index.ts";
 import { controllerDocument } from "../../../../planning/index.ts";
 import { brief, labText, refused } from "../../config/lab-text.ts";
-import { config, goodFacts, planned } from "../lab.ts";
+import { config, goodFacts, hpcOf, planned } from "../lab.ts";
 import { found, known } from "./parts.ts";
 
 const path = "clusters.hpc.access.lan";
@@ -26,7 +27,7 @@ describe("access", () => {
     const far = `${lan(FIXED).hpc}\nhost: { uri: qemu+ssh://root@metal/system }`;
     const { controller, computeNodes, ssh } = plan({ hpc: far });
     expect(controller.domain.interfaces.slice(1)).toEqual([
-      { bridge: "br0", mac: "0a:68:6c:46:a2:03", filter: "clean-traffic", filterAddress: "192.168.1.50" },
+      { bridge: "br0", mac: "0a:68:6c:b3:d6:be", filter: "clean-traffic", filterAddress: "192.168.1.50" },
     ]);
     expect(computeNodes.map((node) => node.domain.interfaces.length)).toEqual([1, 1]);
     // The stack itself goes on by the way that needs no network of the site.
@@ -37,9 +38,25 @@ describe("access", () => {
     const has = { networkFilters: known(["clean-traffic", "no-mac-spoofing"]) };
     const { controller, ssh } = plan(lan(), has);
     const [, login] = controller.domain.interfaces;
-    expect(login).toEqual({ bridge: "br0", mac: "0a:68:6c:46:a2:03", filter: "no-mac-spoofing" });
+    expect(login).toEqual({ bridge: "br0", mac: "0a:68:6c:b3:d6:be", filter: "no-mac-spoofing" });
     expect(ssh).toEqual({ user: "hyperlab" });
     expect(found(lan(), host)).toEqual([`note login-address-unknown ${path}`]);
+  });
+
+  it("lan has a MAC that other labs in the users' network do not have, and that no other change moves", () => {
+    const lab = config(lan(FIXED));
+    const hpc = hpcOf(lab);
+    const mac = (name: string, changed: Partial<HpcConfig> = {}) => {
+      const other = { ...lab, name, hpc: { ...hpc, ...changed } };
+      return planned(other, goodFacts(other, host)).controller.domain.interfaces[1]?.mac;
+    };
+    const subnet = { network: { ...hpc.network, subnet: "10.50.0.0/23" } };
+    const macs = [mac("test"), mac("other"), mac("test", { name: "lab2" }), mac("test", subnet)];
+    expect(new Set(macs).size).toBe(4);
+    const address = { access: { kind: "lan" as const, bridge: "br0" } };
+    for (const same of [address, { stateDiskGb: 33 }, { users: [] }]) {
+      expect(mac("test", same)).toBe(mac("test"));
+    }
   });
 
   it("lan changes nothing of the machine's own routes: the interface's are in a table of their own", () => {
