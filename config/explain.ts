@@ -17,11 +17,6 @@ export interface Explained {
 const NOT_YET: readonly { map: RegExp; key: string; what: string }[] = [
   { map: /^clusters$/, key: "cloud", what: "the cloud cluster (Kubernetes)" },
   { map: /^clusters\.hpc$/, key: "storage", what: "storage (BeeGFS, virtiofs)" },
-  {
-    map: /^clusters\.hpc\.access$/,
-    key: "forward",
-    what: "a port of the host that leads to the login machine (use lan, or proxy-jump)",
-  },
   { map: /(controller|compute_nodes(\[\d+\])?)$/, key: "pcie_passthrough", what: "PCI passthrough" },
   { map: /(controller|compute_nodes(\[\d+\])?)$/, key: "virtio_fs_mounts", what: "virtiofs mounts" },
   { map: /(controller|compute_nodes(\[\d+\])?)$/, key: "gpu_config", what: "GPU partitioning" },
@@ -168,9 +163,10 @@ function union(
   value: unknown,
 ): Explained[] {
   if (value === undefined) return [missing(root, data, path)];
-  const meant = issue.errors.find(
-    (faults) => !faults.some((fault) => fault.path.length === 0 && fault.code === "invalid_type"),
-  );
+  const atTop = (faults: readonly z.core.$ZodIssue[], code: z.core.$ZodIssue["code"]) =>
+    faults.some((fault) => fault.path.length === 0 && fault.code === code);
+  const alike = issue.errors.filter((faults) => !atTop(faults, "invalid_type"));
+  const meant = alike.find((faults) => !atTop(faults, "unrecognized_keys")) ?? alike[0];
   if (meant === undefined)
     return [{ path, at: "value", reason: `is ${show(value)}; expected a list or a map` }];
   return meant.flatMap((fault) => explain(fault, root, data, path));

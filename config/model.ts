@@ -94,6 +94,15 @@ export type AccessConfig =
       /** With its prefix; absent: from DHCP. */
       address?: string;
       gateway?: string;
+    }
+  | {
+      kind: "forward";
+      /** Of the host. */
+      port: number;
+      /** Address of the host; absent: all of them. */
+      listen?: string;
+      /** Name or address of the host for users. */
+      host?: string;
     };
 
 /** Size of a machine; GB are of 1024 MiB. */

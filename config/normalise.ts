@@ -132,6 +132,7 @@ function networkConfig(file: HpcFile["network"], report: Report): NetworkConfig 
 
 function accessConfig(access: HpcFile["access"], report: Report): AccessConfig {
   if (access === "proxy-jump") return { kind: access };
+  if ("forward" in access) return present({ kind: "forward" as const, ...access.forward });
   const { address, bridge, gateway } = access.lan;
   if (gateway !== undefined && address === undefined) {
     report(["access", "lan", "gateway"], "needs address beside it; DHCP brings its own router");

@@ -20,6 +20,7 @@ import { holdOf } from "../providers/libvirt/resources/domain/hold.ts";
 import { at, attribute, child, childrenOf, parseXml, textAt } from "../providers/libvirt/xml/index.ts";
 import { readRoutes } from "../tools/preflight/routes.ts";
 import { hostCpusOf, pinnedCpusOf } from "./host-cpus.ts";
+import { forwardsFact } from "./host-forwards.ts";
 import { guestShutdownFact } from "./host-shutdown.ts";
 import { rootImageOf } from "./root-images.ts";
 
@@ -42,7 +43,11 @@ export interface HostQuery {
  */
 export async function collectHostFacts(query: HostQuery): Promise<HostFacts> {
   const client = createLibvirtClient(query.uri);
-  const besides = { kvm: query.kvm, guestShutdownSeconds: await guestShutdownFact(query.uri) };
+  const besides = {
+    kvm: query.kvm,
+    guestShutdownSeconds: await guestShutdownFact(query.uri),
+    forwards: forwardsFact(query.uri),
+  };
   try {
     return { ...(await read(client, query)), ...besides };
   } catch (error) {

@@ -2,10 +2,11 @@ import { createHash } from "node:crypto";
 import type { AccessConfig, HpcConfig } from "../config/model.ts";
 import type { HostFacts } from "./facts.ts";
 import { type Findings, HPC } from "./findings.ts";
+import { checkForward, loginHost } from "./forward.ts";
 import { formatSubnet, isHost, overlap, parseIpv4, parseSubnet, type Subnet } from "./ipv4.ts";
 import { controllerName } from "./names.ts";
 import type { ResolvedNetwork } from "./network.ts";
-import type { AccessPlan, InterfacePlan } from "./plan.ts";
+import type { AccessPlan, InterfacePlan, SshPlan } from "./plan.ts";
 
 /** First half of the MAC address of a login interface. The image names the interface by it. */
 const LOGIN_MAC = "0a:68:6c";
@@ -26,8 +27,15 @@ type LanAccess = Extract<AccessPlan, { kind: "lan" }>;
  * @param subnet The cluster's own network.
  */
 export function planAccess(config: HpcConfig, lab: string, subnet: string): AccessPlan {
-  const { access } = config;
-  return access.kind === "lan" ? { ...access, mac: loginMac(lab, config.name, subnet) } : access;
+  const { access, host, name } = config;
+  switch (access.kind) {
+    case "lan":
+      return { ...access, mac: loginMac(lab, name, subnet) };
+    case "forward":
+      return { ...access, host: loginHost(access, host.uri) };
+    case "proxy-jump":
+      return access;
+  }
 }
 
 /**
@@ -50,7 +58,7 @@ function loginMac(lab: string, cluster: string, subnet: string): string {
  */
 export function loginInterface(access: LanAccess, has: (filter: string) => boolean): InterfacePlan {
   const { bridge, mac } = access;
-  const address = loginAddress(access);
+  const address = loginPlace(access).login;
   const filter = address === undefined ? "no-mac-spoofing" : "clean-traffic";
   return {
     bridge,
@@ -59,9 +67,11 @@ export function loginInterface(access: LanAccess, has: (filter: string) => boole
   };
 }
 
-/** Address by which users reach the login machine; undefined where it is not known or is that of the cluster's network. */
-export function loginAddress(access: AccessPlan): string | undefined {
-  return access.kind === "lan" ? access.address?.split("/")[0] : undefined;
+/** Where users reach the login machine; nothing where it is not known or is the address in the cluster's network. */
+export function loginPlace(access: AccessPlan): Pick<SshPlan, "login" | "loginPort"> {
+  if (access.kind === "forward") return { login: access.host, loginPort: access.port };
+  const address = access.kind === "lan" ? access.address?.split("/")[0] : undefined;
+  return address === undefined ? {} : { login: address };
 }
 
 /**
@@ -114,6 +124,7 @@ export function checkAccess(
   findings: Findings,
 ): void {
   const { access } = config;
+  checkForward(config, host, findings);
   if (access.kind !== "lan") return;
   if (!golden) {
     findings.error(

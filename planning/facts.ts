@@ -1,3 +1,5 @@
+import type { PresentForward } from "./forward-units.ts";
+
 /** What the planner is told about the world. The edge collects it; the planner reads nothing by itself. */
 
 /** A value that a probe established, or the reason why it could not. */
@@ -61,6 +63,8 @@ export interface HostFacts {
   pools: Known<{ name: string; owned: boolean }[]>;
   /** How long the host waits for a machine when it shuts down itself; infinite where it does not stop to wait. */
   guestShutdownSeconds: Known<number>;
+  /** Ports of the host that lead to login machines, of any cluster. */
+  forwards: Known<PresentForward[]>;
 }
 
 /** A CPU of the host. */
@@ -142,5 +146,6 @@ export function unknownHost(why: string): HostFacts {
     networkFilters: unknown,
     pools: unknown,
     guestShutdownSeconds: unknown,
+    forwards: unknown,
   };
 }

@@ -1,5 +1,5 @@
 import type { HpcConfig, LabConfig } from "../config/model.ts";
-import { checkAccess, loginAddress, noteLogin, planAccess } from "./access.ts";
+import { checkAccess, loginPlace, noteLogin, planAccess } from "./access.ts";
 import { type Assignments, assign } from "./assignments.ts";
 import { type CpuContext, checkCpu } from "./cpu.ts";
 import {
@@ -268,8 +268,7 @@ function checkUnusedAdditions(config: HpcConfig, baseUsed: boolean, findings: Fi
 
 /** Guests behind a remote host are reached through it, except in a network that the site can reach. */
 function sshPlan(config: HpcConfig, access: AccessPlan): SshPlan {
-  const address = loginAddress(access);
-  const login = address === undefined ? {} : { login: address };
+  const login = loginPlace(access);
   const match = /^qemu\+ssh:\/\/([^/?#]+)/.exec(config.host.uri);
   const reachable = config.network.mode === "routed" || config.network.mode === "existing";
   if (match?.[1] === undefined || reachable) return { user: "hyperlab", ...login };

@@ -99,7 +99,7 @@ export interface PeerPlan {
   services: string[];
 }
 
-/** How users reach the login machine: in the cluster's network, or at a second interface on a bridge of the host. */
+/** How users reach the login machine: in the cluster's network, at a second interface on a bridge of the host, or at a port of the host. */
 export type AccessPlan =
   | { kind: "proxy-jump" }
   | {
@@ -109,7 +109,8 @@ export type AccessPlan =
       /** With its prefix; absent: from DHCP. */
       address?: string;
       gateway?: string;
-    };
+    }
+  | { kind: "forward"; port: number; listen?: string; host: string };
 
 /** Inputs of the provider's `Network`. */
 export interface OwnedNetworkPlan {
@@ -342,6 +343,8 @@ export interface SshPlan {
   proxyJump?: string;
   /** Address by which people reach the controller, where it is another one than in the cluster's network. */
   login?: string;
+  /** Port there; absent: SSH's own. */
+  loginPort?: number;
 }
 
 /** A secret that is made once and kept secret in state. */

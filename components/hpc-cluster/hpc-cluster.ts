@@ -86,7 +86,8 @@ export class HpcCluster extends pulumi.ComponentResource {
     const user = plan.users[0]?.name ?? plan.ssh.user;
     const way = loginWay(plan);
     const jump = way.jump === undefined ? "" : `-J ${way.jump} `;
-    this.sshCommand = pulumi.output(`ssh ${jump}${user}@${way.address}`);
+    const port = way.port === undefined ? "" : `-p ${way.port} `;
+    this.sshCommand = pulumi.output(`ssh ${jump}${port}${user}@${way.address}`);
     this.sshConfig = pulumi.unsecret(keys.apply((made) => sshConfig(plan, made)));
     this.registerOutputs({ controllerAddress: this.controllerAddress, partitions: this.partitions });
   }
@@ -136,7 +137,8 @@ function nodeOutputs(plan: HpcClusterPlan, verification: Verification): NodeOutp
 }
 
 function knownHosts(plan: HpcClusterPlan, keys: HostKeySource): string {
-  const login = plan.ssh.login === undefined ? "" : `,${plan.ssh.login}`;
+  const { login: address, loginPort = 22 } = plan.ssh;
+  const login = address === undefined ? "" : loginPort === 22 ? `,${address}` : `,[${address}]:${loginPort}`;
   return [plan.controller, ...plan.computeNodes]
     .flatMap((node) => {
       const names = `${node.name},${node.address}${node.role === "controller" ? login : ""}`;

@@ -2,10 +2,17 @@ import type { HpcClusterPlan, NodePlan } from "../../planning/plan.ts";
 import { acceptedHostKeys, type HostKeySource } from "./keys.ts";
 
 /** Where people's ssh goes to reach the controller, and through which host. */
-export function loginWay({ controller, ssh }: HpcClusterPlan): { address: string; jump: string | undefined } {
+export function loginWay({ controller, ssh }: HpcClusterPlan): Way {
   return ssh.login === undefined
-    ? { address: controller.address, jump: ssh.proxyJump }
-    : { address: ssh.login, jump: undefined };
+    ? { address: controller.address, port: undefined, jump: ssh.proxyJump }
+    : { address: ssh.login, port: ssh.loginPort, jump: undefined };
+}
+
+/** Where to, at which port where it is not SSH's own, and through which host. */
+interface Way {
+  readonly address: string;
+  readonly port: number | undefined;
+  readonly jump: string | undefined;
 }
 
 /**
@@ -16,9 +23,10 @@ export function loginWay({ controller, ssh }: HpcClusterPlan): { address: string
  */
 export function sshConfig(plan: HpcClusterPlan, keys: HostKeySource): string {
   const user = plan.users[0]?.name ?? plan.ssh.user;
-  const block = (node: NodePlan, address: string, jump: string | undefined): string[] => [
+  const block = (node: NodePlan, { address, jump, port }: Way): string[] => [
     `Host ${node.name}`,
     `  HostName ${address}`,
+    ...(port === undefined ? [] : [`  Port ${port}`]),
     `  User ${user}`,
     "  StrictHostKeyChecking yes",
     `  HostKeyAlias ${node.name}`,
@@ -27,9 +35,9 @@ export function sshConfig(plan: HpcClusterPlan, keys: HostKeySource): string {
     `  KnownHostsCommand /usr/bin/printf "%%s %%s %%s\\n" ${accepted(keys, node.name)}`,
     ...(jump === undefined ? [] : [`  ProxyJump ${jump}`]),
   ];
-  const { address, jump } = loginWay(plan);
-  const controller = block(plan.controller, address, jump);
-  const nodes = plan.computeNodes.flatMap((node) => block(node, node.address, plan.controller.name));
+  const controller = block(plan.controller, loginWay(plan));
+  const through = { port: undefined, jump: plan.controller.name };
+  const nodes = plan.computeNodes.flatMap((node) => block(node, { address: node.address, ...through }));
   return `${[...controller, ...nodes].join("\n")}\n`;
 }
 

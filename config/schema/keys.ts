@@ -55,6 +55,12 @@ export const cidrAddress = () =>
 /** A MAC address. */
 export const mac = () =>
   text(/^[0-9a-fA-F]{2}(:[0-9a-fA-F]{2}){5}$/, "a MAC address such as 02:1f:00:aa:bb:cc");
+/** Name of a host, or its address. */
+export const hostName = () =>
+  text(
+    /^[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?$/,
+    "a host name or an IPv4 address, such as login.example.org",
+  );
 /** RFC 1123 label. 40 characters leave room for `-compute-00000` within the 63 of a host name. */
 export const label = () =>
   text(

@@ -82,7 +82,7 @@ export const hpcSchema = z.strictObject({
   access: key(accessSchema.default("proxy-jump"), {
     text:
       "How users reach the login machine, which is the controller. proxy-jump: in the cluster's network, through a remote host where it is behind one " +
-      "(ssh's ProxyJump). A map with lan: at an address of its own in the users' network; comes and goes while the controller runs.",
+      "(ssh's ProxyJump). A map with lan: at an address of its own in the users' network; comes and goes while the controller runs. A map with forward: at a port of the host.",
     effect: "live",
   }),
   controller: key(controllerSchema, {

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { cidr, cidrAddress, interfaceName, ipv4, key, mac } from "./keys.ts";
+import { cidr, cidrAddress, hostName, interfaceName, ipv4, key, mac, whole } from "./keys.ts";
 
 /** Services of a cluster that machines of another one can be given, by their name in the network policy. */
 export const PEER_SERVICES = ["ssh", "slurmctld", "slurmdbd", "srun", "slurmd", "jobs"] as const;
@@ -118,12 +118,40 @@ const lanSchema = z.strictObject({
   }),
 });
 
+const forwardSchema = z.strictObject({
+  port: key(whole(1, 65_535), {
+    text:
+      "TCP port of the host, 1 to 65535. From 1024 on, because services of the host itself use those below: there the preview warns. 22 is the host's own SSH: " +
+      "refused without listen.",
+    effect: "none",
+    example: 2222,
+  }),
+  listen: key(ipv4().optional(), {
+    text: "Address of the host at which the port is open.",
+    defaultText: "all addresses, of IPv4 and IPv6",
+    effect: "none",
+    example: "192.0.2.10",
+  }),
+  host: key(hostName().optional(), {
+    text: "Name or address by which users reach the host, for ssh's configuration.",
+    defaultText: "listen; else the host of host.uri; else localhost, with a note",
+    effect: "none",
+    example: "login.example.org",
+  }),
+});
+
 /** `access` of a cluster. */
 export const accessSchema = z.union([
   z.strictObject({
     lan: key(lanSchema, {
       text: "The login machine has a second network interface, at which it answers SSH and nothing else. Not with a cloud image of your own.",
       effect: "live",
+    }),
+  }),
+  z.strictObject({
+    forward: key(forwardSchema, {
+      text: "A port of the host leads to SSH of the login machine. The host's administrator opens it with hyperlab host prepare --apply; hyperlab up changes nothing there.",
+      effect: "none",
     }),
   }),
   z.literal("proxy-jump"),

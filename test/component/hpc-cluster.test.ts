@@ -314,6 +314,20 @@ it("leads people to the login address with the same pinned key, and the stack by
   expect(await resolved(through.cluster.sshCommand)).toBe("ssh -J root@metal ada@10.57.0.2");
 });
 
+it("leads people to the host's port with the same pinned key", async () => {
+  const ssh = { login: "login.example.org", loginPort: 2222 };
+  const { cluster } = await declare(1, false, { ssh });
+  expect(await resolved(cluster.sshCommand)).toBe("ssh -p 2222 ada@login.example.org");
+  const [known] = (await resolved(cluster.knownHosts)).split("\n");
+  expect(known).toMatch(/^dev-controller,10\.57\.0\.2,\[login\.example\.org\]:2222 ssh-ed25519 /);
+  const [controller, node] = (await resolved(cluster.sshConfig)).split(/^(?=Host )/m);
+  expect(controller).toMatch(
+    /^Host dev-controller\n {2}HostName login\.example\.org\n {2}Port 2222\n.*HostKeyAlias dev-controller\n/s,
+  );
+  expect(node).toMatch(/ProxyJump dev-controller\n/);
+  expect(node).not.toContain("Port 2222");
+});
+
 it("gives two stacks different secrets and host keys", async () => {
   const first = await declare(1, false);
   const second = await declare(1, false);

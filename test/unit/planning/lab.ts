@@ -33,6 +33,7 @@ export const emptyHost: HostFacts = {
   networkFilters: known(["clean-traffic"]),
   pools: known([]),
   guestShutdownSeconds: known(Number.POSITIVE_INFINITY),
+  forwards: known([]),
 };
 
 /** Facts in which every image of the configuration is there. */

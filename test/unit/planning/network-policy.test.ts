@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import type { HpcConfig } from "../../../config/index.ts";
 import { PEER_SERVICES } from "../../../config/schema/network.ts";
 import { LOGIN_INTERFACE, planAccess } from "../../../planning/access.ts";
 import type { HostFacts } from "../../../planning/facts.ts";
@@ -37,11 +38,12 @@ const policies = fc.record({
   ),
 });
 
-const lan: AccessPlan = { kind: "lan", bridge: "br0", mac: "0a:68:6c:00:00:01" };
-const accesses = fc.constantFrom<AccessPlan>({ kind: "proxy-jump" }, lan, {
-  ...lan,
-  address: "192.0.2.5/24",
-});
+const lan: Extract<AccessPlan, { kind: "lan" }> = { kind: "lan", bridge: "br0", mac: "0a:68:6c:00:00:01" };
+const elsewhere: readonly AccessPlan[] = [
+  { kind: "proxy-jump" },
+  { kind: "forward", port: 2222, host: "login.example.org" },
+];
+const accesses = fc.constantFrom<AccessPlan>(...elsewhere, lan, { ...lan, address: "192.0.2.5/24" });
 
 /** Rules of a chain of the text, without comments. */
 function chain(text: string, name: string): string[] {
@@ -181,7 +183,7 @@ describe("a login interface", () => {
       fc.property(roles, homes, policies, accesses, (role, home, policy, access) => {
         const without = firewallRules({ ...proxyJump, home, policy })[role];
         const text = firewallRules({ access, home, policy })[role];
-        if (role === "compute" || access.kind === "proxy-jump") {
+        if (role === "compute" || access.kind !== "lan") {
           expect(text).toBe(without);
           return;
         }
@@ -205,7 +207,8 @@ describe("a login interface", () => {
     const rule = readFileSync("images/guest/etc/udev/rules.d/60-login.rules", "utf8");
     const prefix = /ATTR\{address\}=="([0-9a-f:]+)\*"/.exec(rule)?.[1];
     for (const name of ["lab", "other"]) {
-      const access = planAccess({ ...hpcOf(config()), name, access: { kind: "lan", bridge: "br0" } });
+      const cluster: HpcConfig = { ...hpcOf(config()), name, access: { kind: "lan", bridge: "br0" } };
+      const access = planAccess(cluster, "test", "10.50.0.0/24");
       expect(access).toMatchObject({ mac: expect.stringMatching(new RegExp(`^${prefix}[0-9a-f:]{8}$`)) });
     }
     expect(rule).toContain(`NAME="${LOGIN_INTERFACE}"`);

@@ -32,6 +32,7 @@ const ANY_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGtleQ== ada@example";
 const USER = { name: "ada", ssh_keys: [ANY_KEY] };
 const PEER = { subnet: "10.60.0.0/24", services: ["jobs"] };
 const LAN = { lan: { bridge: "br1", address: "192.168.1.50/24", gateway: "192.168.1.1" } };
+const FORWARD = { forward: { port: 2222, listen: "192.0.2.10", host: "login.example.org" } };
 const CLOUD_IMAGE = { path: "/srv/image.qcow2" };
 const GROUP = { ...node, count: 3 };
 const hardware = "clusters.hpc.hardware.acceleration";
@@ -101,6 +102,9 @@ const CASES: Record<string, Case> = {
   "clusters.hpc.access.lan.bridge": { to: "br2", with: { "clusters.hpc.access": LAN } },
   "clusters.hpc.access.lan.address": { to: "192.168.1.51/24", with: { "clusters.hpc.access": LAN } },
   "clusters.hpc.access.lan.gateway": { to: "192.168.1.254", with: { "clusters.hpc.access": LAN } },
+  "clusters.hpc.access.forward.port": { to: 2200, with: { "clusters.hpc.access": FORWARD } },
+  "clusters.hpc.access.forward.listen": { to: "192.0.2.11", with: { "clusters.hpc.access": FORWARD } },
+  "clusters.hpc.access.forward.host": { to: "other.example.org", with: { "clusters.hpc.access": FORWARD } },
   "clusters.hpc.controller.cpu_cores": { to: 6 },
   "clusters.hpc.controller.memory_gb": { to: 6 },
   "clusters.hpc.controller.disk_gb": { to: 30 },

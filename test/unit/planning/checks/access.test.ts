@@ -174,7 +174,6 @@ describe("access", () => {
   it.each([
     ["{ lan: { bridge: br0, gateway: 192.168.1.1 } }", /access\.lan\.gateway: needs address beside it/],
     ["{ lan: { bridge: br0, address: 192.168.1.50 } }", /access\.lan\.address: .*with its prefix/],
-    ["{ forward: { port: 2222 } }", /access\.forward: not available yet in this version: a port of the host/],
     ["tunnel", /access: is "tunnel"/],
   ])("%s is refused in the file", (text, reason) => {
     expect(brief(refused(labText(access(text)))).join("\n")).toMatch(reason);
