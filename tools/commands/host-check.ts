@@ -1,7 +1,9 @@
 import { checkHostState, type HostFinding } from "../host/checks/index.ts";
-import { declaredHost, gatherHost, needsOf } from "../host/gather.ts";
+import type { HostNeeds } from "../host/facts.ts";
+import { declaredHost, forwardNeeds, gatherHost, needsOf } from "../host/gather.ts";
 import type { RecordedHost } from "../host/recorded.ts";
 import { chooseHost, stackHosts } from "../host/stack-hosts.ts";
+import { unknown } from "../preflight/facts.ts";
 import { type Colour, consoleReporter, type Reporter } from "../report/progress.ts";
 import { textTable } from "../report/table.ts";
 import { type Context, readLab } from "./context.ts";
@@ -12,6 +14,16 @@ export async function hostOf(context: Context, named: string | undefined): Promi
   const hosts = await stackHosts(context);
   if (hosts.length > 0) return chooseHost(hosts, named, context.layout.stack);
   return { uri: named ?? declaredHost(readLab(context)), owner: "", machines: [] };
+}
+
+/** The port for logins that the cluster file of the stack declares on a host. A file with faults leaves it open. */
+export function forwardOf(context: Context, uri: string): HostNeeds["forward"] {
+  try {
+    return forwardNeeds(readLab(context), uri);
+  } catch (error) {
+    const [why = ""] = (error instanceof Error ? error.message : String(error)).split("\n");
+    return unknown(`the cluster file cannot be read: ${why}`);
+  }
 }
 
 /** Checks a host and shows what was found. Returns the exit code: 1 where anything is an error. */
@@ -25,7 +37,7 @@ export async function checkHost(
   const state = await report.step(`Looking at ${host.uri}`, () =>
     gatherHost(host.uri, host.machines, context.cache),
   );
-  const findings = checkHostState(state, needsOf(host.machines));
+  const findings = checkHostState(state, needsOf(host.machines, forwardOf(context, host.uri)));
   if (options.json) process.stdout.write(`${JSON.stringify({ host: host.uri, findings }, undefined, 2)}\n`);
   else showFindings(report, findings, terminalWidth());
   return findings.some((finding) => finding.state === "error") ? 1 : 0;

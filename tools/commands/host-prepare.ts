@@ -1,7 +1,16 @@
-import { chmodSync, existsSync, mkdirSync, realpathSync, renameSync, statSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  realpathSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { dirname, join } from "node:path";
 import { gatherHost, needsOf } from "../host/gather.ts";
-import { diffLines, type FileChange, type Preparation, planPreparation } from "../host/prepare.ts";
+import { diffLines, type Preparation, planPreparation } from "../host/prepare.ts";
 import { isLocalHost } from "../host/probe.ts";
 import { refuse } from "../preflight/refusal.ts";
 import { run } from "../process/run.ts";
@@ -9,7 +18,7 @@ import { shellWord } from "../process/shell-word.ts";
 import { ask } from "../report/ask.ts";
 import type { Reporter } from "../report/progress.ts";
 import type { Context } from "./context.ts";
-import { hostOf } from "./host-check.ts";
+import { forwardOf, hostOf } from "./host-check.ts";
 
 /** Options of `host prepare`. */
 export interface PrepareOptions {
@@ -27,9 +36,10 @@ export async function prepareHost(context: Context, options: PrepareOptions): Pr
   const state = await report.step(`Looking at ${host.uri}`, () =>
     gatherHost(host.uri, host.machines, context.cache),
   );
-  const plan = planPreparation(state.system, needsOf(host.machines));
+  const plan = planPreparation(state.system, needsOf(host.machines, forwardOf(context, host.uri)));
   showPreparation(report, plan);
-  if (!options.apply || isReady(plan)) return 0;
+  const code = plan.conflicts.length > 0 ? 1 : 0;
+  if (!options.apply || isReady(plan)) return code;
   mayApply(host.uri, process.getuid?.());
   const overrides = plan.files.flatMap((file) => file.overrides);
   if (!options.yes && context.interactive) {
@@ -46,12 +56,15 @@ export async function prepareHost(context: Context, options: PrepareOptions): Pr
     );
   }
   await applyPreparation(plan, report);
-  report.line("Done. Nothing was restarted: the settings count from the next shutdown of the host on.");
-  return 0;
+  report.line(
+    "Done. No machine was touched: settings for their end count from the next shutdown of the host on.",
+  );
+  return code;
 }
 
 /** Nothing is left to change. */
-export const isReady = (plan: Preparation): boolean => plan.files.length === 0 && plan.commands.length === 0;
+export const isReady = ({ commands, files, first }: Preparation): boolean =>
+  first.length + files.length + commands.length === 0;
 
 /** @throws Refusal where the settings cannot be written from here. */
 export function mayApply(uri: string, uid: number | undefined): void {
@@ -68,16 +81,23 @@ export function mayApply(uri: string, uid: number | undefined): void {
 /** Shows a preparation as one diff with the commands that follow. */
 export function showPreparation(report: Reporter, plan: Preparation): void {
   for (const text of plan.open) report.line(report.colour("yellow", `unknown: ${text}`));
+  for (const text of plan.conflicts) report.line(report.colour("red", `error: ${text}`));
   if (isReady(plan)) {
     report.line(
-      plan.open.length > 0 ? "Nothing else to do." : "Nothing to do: the settings are as they should be.",
+      plan.open.length + plan.conflicts.length > 0
+        ? "Nothing else to do."
+        : "Nothing to do: the settings are as they should be.",
     );
     return;
   }
+  const commands = (list: Preparation["commands"]) => {
+    for (const command of list) report.line(`# ${command.map(shellWord).join(" ")}`);
+  };
+  commands(plan.first);
   for (const file of plan.files) {
     report.line(`--- ${file.before === undefined ? "/dev/null" : file.path}`);
-    report.line(`+++ ${file.path}`);
-    for (const line of diffLines(file.before ?? "", file.after)) {
+    report.line(`+++ ${file.after === undefined ? "/dev/null" : file.path}`);
+    for (const line of diffLines(file.before ?? "", file.after ?? "")) {
       const colour = line.startsWith("+") ? "green" : line.startsWith("-") ? "red" : "dim";
       report.line(report.colour(colour, line));
     }
@@ -85,7 +105,7 @@ export function showPreparation(report: Reporter, plan: Preparation): void {
       report.line(report.colour("yellow", `somebody set ${value}: it would count no more`));
     }
   }
-  for (const command of plan.commands) report.line(`# ${command.map(shellWord).join(" ")}`);
+  commands(plan.commands);
 }
 
 /**
@@ -99,22 +119,25 @@ export async function applyPreparation(
   root = "/",
   runCommand: (command: readonly string[]) => Promise<void> = runAsRoot,
 ): Promise<void> {
-  for (const file of plan.files) {
-    writeAtOnce(join(root, file.path), file);
-    report.line(`Written: ${file.path}`);
+  const runAll = async (commands: Preparation["commands"]) => {
+    for (const command of commands) await report.step(command.join(" "), () => runCommand(command));
+  };
+  await runAll(plan.first);
+  for (const { after, path } of plan.files) {
+    if (after === undefined) rmSync(join(root, path), { force: true });
+    else writeAtOnce(join(root, path), after);
+    report.line(`${after === undefined ? "Deleted" : "Written"}: ${path}`);
   }
-  for (const command of plan.commands) {
-    await report.step(command.join(" "), () => runCommand(command));
-  }
+  await runAll(plan.commands);
 }
 
-function writeAtOnce(path: string, file: FileChange): void {
+function writeAtOnce(path: string, text: string): void {
   mkdirSync(dirname(path), { recursive: true });
   // A link stays one.
   const target = existsSync(path) ? realpathSync(path) : path;
   const mode = existsSync(target) ? statSync(target).mode & 0o777 : 0o644;
   const temporary = `${target}.hyperlab-new`;
-  writeFileSync(temporary, file.after, { mode });
+  writeFileSync(temporary, text, { mode });
   chmodSync(temporary, mode);
   renameSync(temporary, target);
 }

@@ -1,5 +1,6 @@
 import type { KvmResult } from "../hypervisor/kvm-probe.ts";
 import { type Known, known, unknown } from "../preflight/facts.ts";
+import { type ForwardFacts, type ForwardNeeds, forwardFacts } from "./forward-facts.ts";
 import { memoryField, parseAssignments, parseSections, parseUnits, rulesOf, type Section } from "./parse.ts";
 
 /** Where the settings of libvirt-guests are, by distribution. */
@@ -31,6 +32,7 @@ export interface SystemFacts {
   readonly bridgeTrafficIsFiltered: boolean;
   readonly memory: Known<{ totalMiB: number; swapMiB: number }>;
   readonly clockSynchronised: Known<boolean>;
+  readonly forwards: Known<ForwardFacts>;
 }
 
 /** A pool with what its disks may still take. */
@@ -79,6 +81,8 @@ export interface MachineNeeds {
 /** What the stack asks of a host. */
 export interface HostNeeds {
   readonly machines: readonly MachineNeeds[];
+  /** The port for logins that the cluster file declares. */
+  readonly forward: Known<ForwardNeeds>;
 }
 
 /** Facts of a system that could not be asked at all. */
@@ -99,6 +103,7 @@ export function unknownSystem(why: string): SystemFacts {
     bridgeTrafficIsFiltered: false,
     memory: nobodyKnows,
     clockSynchronised: nobodyKnows,
+    forwards: nobodyKnows,
   };
 }
 
@@ -134,6 +139,7 @@ export function systemFacts(output: string): SystemFacts {
     bridgeTrafficIsFiltered: textOf("bridge-filter").trim() === "1",
     memory: memoryOf(textOf("memory")),
     clockSynchronised: clockOf(section("clock")),
+    forwards: forwardFacts(sections),
   };
 }
 

@@ -1,4 +1,5 @@
 import type { LabConfig } from "../../config/index.ts";
+import { declaredForward } from "../../planning/forward.ts";
 import {
   createLibvirtClient,
   type LibvirtClient,
@@ -32,9 +33,19 @@ async function localKvm(cache: string): Promise<KvmResult> {
   return access === undefined ? result : { usable: false, reason: access.problem, fix: access.fix };
 }
 
-/** What the recorded machines ask of their host. */
-export function needsOf(machines: readonly RecordedMachine[]): HostNeeds {
-  return { machines: machines.map(machineNeeds) };
+/** What the recorded machines and the cluster file ask of the host. */
+export function needsOf(machines: readonly RecordedMachine[], forward: HostNeeds["forward"]): HostNeeds {
+  return { machines: machines.map(machineNeeds), forward };
+}
+
+/**
+ * The port for logins that a cluster file declares on a host.
+ * @param lab Undefined where the stack names no cluster file.
+ */
+export function forwardNeeds(lab: LabConfig | undefined, uri: string): HostNeeds["forward"] {
+  if (lab?.hpc === undefined) return unknown("the stack names no file with a cluster");
+  const { hpc } = lab;
+  return known({ cluster: hpc.name, forward: hpc.host.uri === uri ? declaredForward(hpc) : undefined });
 }
 
 function machineNeeds({ inputs, name, uuid }: RecordedMachine): MachineNeeds {

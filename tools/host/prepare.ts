@@ -8,6 +8,7 @@ import {
   timeoutOf,
 } from "./checks/shutdown.ts";
 import type { HostNeeds, SystemFacts } from "./facts.ts";
+import { type ForwardPlan, planForward } from "./forward.ts";
 import { parseAssignments } from "./parse.ts";
 
 /** A file as it is and as it should be. */
@@ -15,18 +16,23 @@ export interface FileChange {
   readonly path: string;
   /** Undefined: it does not exist. */
   readonly before: string | undefined;
-  readonly after: string;
+  /** Undefined: it is to be deleted. */
+  readonly after: string | undefined;
   /** Values that somebody set himself and that would count no more, as they stand there. */
   readonly overrides: readonly string[];
 }
 
 /** What makes a host ready for the machines, as data. */
 export interface Preparation {
+  /** Commands of root, before the files are written. */
+  readonly first: readonly (readonly string[])[];
   readonly files: readonly FileChange[];
   /** Commands of root, after the files are written. */
   readonly commands: readonly (readonly string[])[];
   /** What could not be decided, and why. */
   readonly open: readonly string[];
+  /** What is in the way and has to be mended first; the rest can be done. */
+  readonly conflicts: readonly string[];
 }
 
 const author = 'hyperlab ("hyperlab host prepare")';
@@ -45,11 +51,35 @@ export function planPreparation(system: SystemFacts, needs: HostNeeds): Preparat
   const times = shutdownTimes(needs);
   const settings = planSettings(system, times);
   const units = planUnits(system, times);
+  const forward = forwardPlan(system, needs);
+  const reload = units.files.length + forward.files.length > 0;
   return {
-    files: [...settings.files, ...units.files],
-    commands: [...(units.files.length > 0 ? [["systemctl", "daemon-reload"]] : []), ...enableService(system)],
-    open: [...settings.open, ...units.open],
+    first: forward.first,
+    files: [...settings.files, ...units.files, ...forward.files],
+    commands: [
+      ...(reload ? [["systemctl", "daemon-reload"]] : []),
+      ...enableService(system),
+      ...forward.commands,
+    ],
+    open: [...settings.open, ...units.open, ...forward.open],
+    conflicts: forward.conflict === undefined ? [] : [forward.conflict],
   };
+}
+
+type Forward = Omit<ForwardPlan, "files"> & { files: readonly FileChange[]; open: readonly string[] };
+
+function forwardPlan({ forwards }: SystemFacts, { forward }: HostNeeds): Forward {
+  const nothing = { first: [], files: [], commands: [] };
+  const unclear = (why: string): Forward => ({ ...nothing, open: [`ports for logins: ${why}`] });
+  if (!forward.known) return unclear(forward.why);
+  if (!forwards.known)
+    return forward.value.forward === undefined ? { ...nothing, open: [] } : unclear(forwards.why);
+  const plan = planForward(forwards.value, forward.value);
+  const files = plan.files.map((file): FileChange => {
+    const ours = file.before === undefined || file.before.startsWith("# Written by hyperlab ");
+    return { ...file, overrides: ours ? [] : [`all of ${file.path}`] };
+  });
+  return { ...plan, files, open: [] };
 }
 
 /** What the settings of libvirt-guests should be where they are not. */

@@ -1,6 +1,7 @@
 import { parseLibvirtUri } from "../../providers/libvirt/client/index.ts";
 import { run } from "../process/run.ts";
 import { GUESTS_FILES, type SystemFacts, systemFacts, unknownSystem } from "./facts.ts";
+import { FORWARD_PROBE } from "./forward-facts.ts";
 import { DROP_INS } from "./prepare.ts";
 
 /** How long a host may take to answer; ssh needs some of it to log in. */
@@ -53,6 +54,7 @@ ask docker test -d /sys/class/net/docker0
 ask ufw cat /etc/ufw/ufw.conf
 ask bridge-filter cat /proc/sys/net/bridge/bridge-nf-call-iptables
 ask memory cat /proc/meminfo
+${FORWARD_PROBE}
 ask clock timedatectl show --property NTPSynchronized
 `;
 

@@ -47,12 +47,13 @@ export const DRIVER_PACKAGES = [
   "libvirt-daemon-driver-storage",
 ];
 
-/** What only tests use: servers to talk to, a TPM for a guest, the interpreter of the guest's programs. */
+/** What only tests use: servers to talk to, a TPM for a guest, the interpreter of the guest's programs, systemd's tools for units. */
 const TEST_NEEDS: readonly Need[] = [
   { anyOf: ["sshd"], package: "openssh-server" },
   { anyOf: ["swtpm"], package: "swtpm" },
   { anyOf: ["swtpm_setup"], package: "swtpm-tools" },
   { anyOf: ["python3"], package: "python3" },
+  { anyOf: ["systemd-socket-activate"], package: "systemd" },
 ];
 
 /** What an ordinary user builds images with: ranges of user ids of his own. */

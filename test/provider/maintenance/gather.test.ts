@@ -1,7 +1,7 @@
 /** What is seen of a host: here, through ssh, and where nobody answers. */
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { checkHostState } from "../../../tools/host/checks/index.ts";
-import { gatherHost } from "../../../tools/host/gather.ts";
+import { forwardNeeds, gatherHost } from "../../../tools/host/gather.ts";
 import { probeCommand, probeSystem } from "../../../tools/host/probe.ts";
 import { cacheFolder } from "../../../tools/paths.ts";
 import { type OwnLibvirtd, startOwnLibvirtd } from "../../support/libvirtd.ts";
@@ -58,7 +58,7 @@ describe("the facts of a host", () => {
 
   it("are unknown where libvirt does not answer, and every check says so", async () => {
     const state = await gatherHost("qemu+ssh://no-such-host.invalid/system", [], daemon.directory);
-    const findings = checkHostState(state, { machines: [] });
+    const findings = checkHostState(state, { machines: [], forward: forwardNeeds(undefined, "") });
     expect([...new Set(findings.map((finding) => finding.state))]).toEqual(["unknown"]);
   });
 });

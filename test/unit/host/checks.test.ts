@@ -17,6 +17,7 @@ const ids = [
   "autostart",
   "kvm",
   "firewall",
+  "forward",
   "pool-space",
   "memory",
   "clock",
@@ -113,7 +114,7 @@ describe("the end of a host", () => {
 
   it("asks for nothing where there are no machines", () => {
     const short = settings("ON_SHUTDOWN=shutdown\nSHUTDOWN_TIMEOUT=1");
-    expect(check(healthy(short, { domains: [] }), { machines: [] })).toEqual({});
+    expect(check(healthy(short, { domains: [] }), { ...needs, machines: [] })).toEqual({});
   });
 
   it("is judged by the longest need: more time never makes it worse", () => {
@@ -130,6 +131,7 @@ describe("the end of a host", () => {
       fc.property(times, fc.integer({ min: 1, max: 10_000 }), fc.nat(5000), (waits, limit, more) => {
         const [machine] = needs.machines;
         const wanted: HostNeeds = {
+          ...needs,
           machines: machine === undefined ? [] : waits.map((wait) => ({ ...machine, ...wait })),
         };
         expect(judged(limit + more, wanted)).toBeLessThanOrEqual(judged(limit, wanted));

@@ -1,4 +1,6 @@
+import { PROXY_PROGRAMS } from "../../../planning/forward-units.ts";
 import type { HostNeeds, HostState, LibvirtFacts, SystemFacts } from "../../../tools/host/facts.ts";
+import type { ForwardFacts } from "../../../tools/host/forward-facts.ts";
 import { known } from "../../../tools/preflight/facts.ts";
 
 /** Settings that give the machines below all the time that they need. */
@@ -16,6 +18,7 @@ export const needs: HostNeeds = {
     drainSeconds: 3600,
     stopSeconds: 300,
   })),
+  forward: known({ cluster: "lab", forward: undefined }),
 };
 
 /** Units as systemd shows them on a host that is set up well. */
@@ -36,6 +39,15 @@ export const units = (over: Readonly<Record<string, Readonly<Record<string, stri
     }).map(([name, properties]) => [name, new Map(Object.entries(properties))] as const),
   );
 
+/** A host without ports for logins, where only its own SSH listens. */
+export const forwardFacts = (over: Partial<ForwardFacts> = {}): ForwardFacts => ({
+  files: new Map(),
+  sockets: new Map(),
+  listening: known([{ port: 22 }]),
+  proxy: PROXY_PROGRAMS[0],
+  ...over,
+});
+
 /** A host without any fault. */
 export function healthySystem(over: Partial<SystemFacts> = {}): SystemFacts {
   return {
@@ -53,6 +65,7 @@ export function healthySystem(over: Partial<SystemFacts> = {}): SystemFacts {
     bridgeTrafficIsFiltered: false,
     memory: known({ totalMiB: 16_000, swapMiB: 0 }),
     clockSynchronised: known(true),
+    forwards: known(forwardFacts()),
     ...over,
   };
 }

@@ -21,7 +21,7 @@ import { healthy, healthySystem, needs, units } from "./facts.ts";
 
 const path = "/etc/default/libvirt-guests";
 const withSettings = (text: string | undefined) => healthySystem({ guestsFile: known({ path, text }) });
-const nothing: Preparation = { files: [], commands: [], open: [] };
+const nothing: Preparation = { first: [], files: [], commands: [], open: [], conflicts: [] };
 
 /** The system after the settings of a plan are there. */
 function applied(system: SystemFacts, plan: Preparation): SystemFacts {
@@ -93,7 +93,10 @@ PARALLEL_SHUTDOWN=100
       withSettings("URIS=default\n"),
       planPreparation(withSettings("URIS=default\n"), needs),
     );
-    const longer = { machines: needs.machines.map((machine) => ({ ...machine, drainSeconds: 7200 })) };
+    const longer = {
+      ...needs,
+      machines: needs.machines.map((machine) => ({ ...machine, drainSeconds: 7200 })),
+    };
     const second = applied(first, planPreparation(first, longer));
     const text = second.guestsFile.known ? (second.guestsFile.value.text ?? "") : "";
     expect(text.match(/>>> hyperlab/g)).toHaveLength(1);
@@ -110,7 +113,7 @@ PARALLEL_SHUTDOWN=100
       ),
     });
     const plan = planPreparation(system, needs);
-    expect(plan.files.map((file) => [file.path, file.after.split("\n").slice(1, 3)])).toEqual([
+    expect(plan.files.map((file) => [file.path, file.after?.split("\n").slice(1, 3)])).toEqual([
       [dropInOf("libvirt-guests.service"), ["[Service]", "TimeoutStopSec=infinity"]],
       [dropInOf("poweroff.target"), ["[Unit]", "JobTimeoutSec=4500"]],
     ]);

@@ -1,5 +1,6 @@
 import type { HostNeeds, HostState } from "../facts.ts";
 import type { HostFinding } from "./finding.ts";
+import { checkForwards } from "./forward.ts";
 import { checkMachines } from "./machines.ts";
 import { checkResources } from "./resources.ts";
 import { checkShutdown } from "./shutdown.ts";
@@ -11,6 +12,7 @@ export function checkHostState(state: HostState, needs: HostNeeds): HostFinding[
   return [
     ...checkShutdown(state.system, needs),
     ...checkMachines(state, needs),
+    ...checkForwards(state, needs),
     ...checkResources(state, needs),
   ];
 }
