@@ -21,6 +21,7 @@ import { at, attribute, child, childrenOf, parseXml, textAt } from "../providers
 import { readRoutes } from "../tools/preflight/routes.ts";
 import { hostCpusOf, pinnedCpusOf } from "./host-cpus.ts";
 import { forwardsFact } from "./host-forwards.ts";
+import { interfacesHere } from "./host-interfaces.ts";
 import { guestShutdownFact } from "./host-shutdown.ts";
 import { rootImageOf } from "./root-images.ts";
 
@@ -219,7 +220,7 @@ async function routesOf(uri: string, networks: readonly NetworkSnapshot[]): Prom
 function interfaceNames(query: HostQuery, networks: readonly NetworkSnapshot[]): HostFacts["interfaces"] {
   if (isRemote(query.uri)) return { known: false, why: "the interfaces of a remote host are not read" };
   const bridges = bridgesOf(networks);
-  const names = new Set([...Object.keys(networkInterfaces()), ...bridges.keys()]);
+  const names = new Set([...interfacesHere(), ...bridges.keys()]);
   return {
     known: true,
     value: [...names].sort().map((name) => {

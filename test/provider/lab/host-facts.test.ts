@@ -1,5 +1,7 @@
+import { execFileSync } from "node:child_process";
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { collectHostFacts } from "../../../lab/host-facts.ts";
 import { createLibvirtClient } from "../../../providers/libvirt/client/index.ts";
@@ -79,6 +81,20 @@ describe("the facts of a host", () => {
         ["theirs", undefined],
       ]),
     );
+  });
+
+  it("name a bridge that has no address", () => {
+    const file = fileURLToPath(new URL("../../../lab/host-interfaces.ts", import.meta.url));
+    const program = `const { interfacesHere } = await import(${JSON.stringify(file)}); console.log(interfacesHere().join(" "));`;
+    const script =
+      'mount -t sysfs sysfs /sys; ip link add br7 type bridge; exec "$0" --input-type=module -e "$1"';
+    const user = process.getuid?.() === 0 ? [] : ["--user", "--map-root-user"];
+    const namespaces = [...user, "--net", "--mount"];
+    const named = execFileSync("unshare", [...namespaces, "sh", "-ec", script, process.execPath, program], {
+      encoding: "utf8",
+      env: { ...process.env, PATH: `${process.env.PATH}:/usr/sbin:/sbin` },
+    });
+    expect(named.trim().split(" ").sort()).toEqual(["br7", "lo"]);
   });
 
   it("say why they are not known where the host cannot be reached", async () => {
