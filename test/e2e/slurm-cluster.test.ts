@@ -1,4 +1,5 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
+import { access } from "./scenarios/access.ts";
 import { backups } from "./scenarios/backup.ts";
 import { byHand } from "./scenarios/by-hand.ts";
 import { changes } from "./scenarios/changes.ts";
@@ -43,6 +44,7 @@ afterAll(async () => {
 jobs(cluster);
 readmeScenarios(cluster);
 network(cluster);
+access(cluster);
 heldNode(cluster);
 
 describe("while an administrator keeps a node drained", () => {

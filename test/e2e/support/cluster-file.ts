@@ -29,6 +29,8 @@ export interface ClusterShape {
   drain?: { waitMinutes: number; end: "fail" | "requeue" };
   /** Minutes until a machine must be ready. */
   readyMinutes?: number;
+  /** How users reach the login machine. */
+  access?: { lan: { bridge: string; address: string } } | { forward: { port: number; listen: string } };
 }
 
 export const SUBNET = "10.58.0";
@@ -60,6 +62,7 @@ export function clusterFile(name: string, publicKey: string, shape: ClusterShape
           { name: ADMINISTRATOR, ssh_keys: [publicKey], admin: true },
           ...(shape.people ?? []),
         ],
+        ...(shape.access === undefined ? {} : { access: shape.access }),
         ...image(shape),
         ...(shape.drain === undefined ? {} : { drain: drain(shape.drain) }),
         ...(shape.readyMinutes === undefined ? {} : { rollout: { ready_minutes: shape.readyMinutes } }),

@@ -176,16 +176,21 @@ export class LabUnderTest {
     rmSync(this.folder, { recursive: true, force: true });
   }
 
-  /** Runs a shell command on the controller, as the ordinary user unless another one is named; it must succeed. */
-  ssh(command: string, user: string = USER): Promise<string> {
-    return must("ssh", [...this.#sshOptions(user), `${STACK}-controller`, command]);
+  /**
+   * Runs a shell command on the controller, as the ordinary user unless another one is named; it must succeed.
+   * @param where What goes before `ssh`, to run it elsewhere than here.
+   */
+  ssh(command: string, user: string = USER, where: readonly string[] = []): Promise<string> {
+    const [program, args] = commandIn(where, [...this.#sshOptions(user), `${STACK}-controller`, command]);
+    return must(program, args);
   }
 
   /** Runs a shell command on a compute node, through the controller; it may be refused. */
-  onNode(node: string, command: string, user: string = USER): Promise<Ended> {
+  onNode(node: string, command: string, user: string = USER, where: readonly string[] = []): Promise<Ended> {
     const through = ["ssh", ...this.#sshOptions(user), "-W", "%h:%p", `${STACK}-controller`].map(shellWord);
     const options = [...this.#sshOptions(user), "-o", `ProxyCommand=${through.join(" ")}`];
-    return run("ssh", [...options, node, command]);
+    const [program, args] = commandIn(where, [...options, node, command]);
+    return run(program, args);
   }
 
   #sshOptions(user: string): string[] {
@@ -220,6 +225,11 @@ export class LabUnderTest {
     writeFileSync(join(ssh, "config"), `IdentityFile ${this.key}\n`, { mode: 0o600 });
     return home;
   }
+}
+
+function commandIn(where: readonly string[], args: readonly string[]): [string, string[]] {
+  const [program = "ssh", ...rest] = [...where, "ssh", ...args];
+  return [program, rest];
 }
 
 function succeeded(command: string, ended: Ended): string {
