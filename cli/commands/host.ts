@@ -36,8 +36,9 @@ behind qemu+ssh is asked through ssh, as your own configuration of OpenSSH says.
     .addHelpText(
       "after",
       `
-How libvirt-guests and systemd end the machines with their host: with time for jobs, all at once. Files say who wrote them
-and how to undo it. Nothing is restarted. A second run finds nothing to do.`,
+How libvirt-guests and systemd end the machines with their host: with time for jobs, all at once. And the port of the host
+that the cluster file declares for logins (access: forward), or the end of one that it declares no more. Files say who wrote
+them and how to undo it. No machine is restarted. A second run finds nothing to do.`,
     )
     .action(
       cli.action(async (options: StackOptions & { host?: string; apply?: boolean; yes?: boolean }) => {
