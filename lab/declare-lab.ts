@@ -11,14 +11,16 @@ import {
 } from "../planning/index.ts";
 import { ownedUuid } from "../providers/libvirt/ownership/index.ts";
 import { cacheFolder, stateFolder } from "../tools/paths.ts";
+import { passphraseIn } from "../tools/state/passphrase.ts";
 import { endRun } from "./end-run.ts";
-import { held, known } from "./held.ts";
+import { Decisions, known } from "./held.ts";
 import { collectHostFacts } from "./host-facts.ts";
 import { builtImages } from "./image-software.ts";
 import { acceptedBuilds, imageFolder, resolveImages } from "./images.ts";
 import { type Invoker, keptInvoker, readInvoker, rotatedInvoker } from "./invoker.ts";
 import { kvmFact } from "./kvm.ts";
 import { readLabFile } from "./read-lab-file.ts";
+import { recoveryRecord } from "./recovery.ts";
 
 const invokerSchema = z.object({ name: z.string(), sshKeys: z.array(z.string()) });
 const keptKvm = z.union([
@@ -53,11 +55,12 @@ export async function declareLab(args: LabArgs): Promise<LabOutputs> {
   const now = readInvoker(stateFolder());
   const settings = new pulumi.Config("hyperlab");
   const keyGenerations = readKeyGenerations(settings.getObject<unknown>("keys"));
-  const invoker = await invokerOf(name, now, keyGenerations["user-keys"]);
+  const decisions = new Decisions();
+  const invoker = await invokerOf(decisions, name, now, keyGenerations["user-keys"]);
   const probed = await kvmFact(uri, cache);
-  const kept = await held(`${name}-kvm`, probed, (value) => keptKvm.parse(value));
+  const kept = await decisions.held(`${name}-kvm`, probed, (value) => keptKvm.parse(value));
   const kvm = kept.known ? kept : probed;
-  const images = await resolveImages(name, imageRequests(config), cache);
+  const images = await resolveImages(decisions, name, imageRequests(config), cache);
   const identity = new StackIdentity(config.name);
   const owner = await known(identity.owner);
   const pool = `${name}-pool`;
@@ -79,11 +82,14 @@ export async function declareLab(args: LabArgs): Promise<LabOutputs> {
   if (hasErrors(findings)) throw new Error(told);
   if (plan.hpc === undefined) throw new Error(`${args.file} declares no cluster.`);
   if (told !== "") await pulumi.log.info(told);
+  const decided = { decisions: decisions.all, keyGenerations: { ...keyGenerations } };
+  const record = recoveryRecord(identity, decided, passphraseIn(process.env));
   return new HpcCluster(name, {
     plan: plan.hpc,
     owner: identity.owner,
     secret: identity.secret,
     keyGenerations,
+    ...(record === undefined ? {} : { recoveryRecord: record }),
     imageBuilds: acceptedBuilds(images, async (built) => {
       const again = planLab(config, { ...facts, images: built }, { power }).findings;
       if (hasErrors(again)) await endRun(printFindings(again, args.file, loaded.locate));
@@ -96,10 +102,17 @@ export async function declareLab(args: LabArgs): Promise<LabOutputs> {
  *
  * @param generation Of that person's keys; undefined where they were never rotated.
  */
-async function invokerOf(name: string, now: Invoker, generation: number | undefined): Promise<Invoker> {
-  const first = await held(`${name}-invoker`, now, (kept) => keptInvoker(invokerSchema.parse(kept), now));
+async function invokerOf(
+  decisions: Decisions,
+  name: string,
+  now: Invoker,
+  generation: number | undefined,
+): Promise<Invoker> {
+  const first = await decisions.held(`${name}-invoker`, now, (kept) =>
+    keptInvoker(invokerSchema.parse(kept), now),
+  );
   if (generation === undefined) return first;
-  const keys = await held(`${name}-invoker-keys-${generation}`, now.sshKeys, (kept) =>
+  const keys = await decisions.held(`${name}-invoker-keys-${generation}`, now.sshKeys, (kept) =>
     invokerSchema.shape.sshKeys.parse(kept),
   );
   return rotatedInvoker(first, keys, now);

@@ -13,7 +13,7 @@ import {
   recipeId,
 } from "../images/recipe.ts";
 import type { ImageFact, ImageRequest, ImageSoftware, Known } from "../planning/facts.ts";
-import { held } from "./held.ts";
+import type { Decisions } from "./held.ts";
 import { fileFact } from "./image-file.ts";
 import { softwareOf } from "./image-software.ts";
 
@@ -48,6 +48,7 @@ export function acceptedBuilds(
 
 /** Resolves every image of the lab without building, fetching or uploading anything. */
 export async function resolveImages(
+  decisions: Decisions,
   name: string,
   requests: readonly ImageRequest[],
   cache: string,
@@ -58,7 +59,7 @@ export async function resolveImages(
   for (const request of requests) {
     switch (request.kind) {
       case "golden": {
-        const recipe = await heldRecipe(name, request);
+        const recipe = await heldRecipe(decisions, name, request);
         const id = recipeId(recipe);
         facts[request.key] = {
           path: imagePath(folder, recipe),
@@ -92,7 +93,7 @@ export async function resolveImages(
         break;
       }
       case "guest": {
-        const id = await heldGuest(name, request);
+        const id = await heldGuest(decisions, name, request);
         facts[request.key] = {
           path: guestDiskPath(folder, id),
           identity: { id },
@@ -138,16 +139,24 @@ function wishes(request: ImageRequest & { kind: "golden" | "guest" }): string {
 }
 
 /** The guest software in use on cloud images: that of the release which first served these wishes. */
-function heldGuest(name: string, request: ImageRequest & { kind: "guest" }): Promise<string> {
-  return held(`${name}-guest-${wishes(request)}`, cloudGuestId(), String);
+function heldGuest(
+  decisions: Decisions,
+  name: string,
+  request: ImageRequest & { kind: "guest" },
+): Promise<string> {
+  return decisions.held(`${name}-guest-${wishes(request)}`, cloudGuestId(), String);
 }
 
 /**
  * The recipe in use. A new release of hyperlab proposes another one, which takes effect only when the person changes
  * packages, files or the revision of the image: the name of what is kept is made of exactly these.
  */
-async function heldRecipe(name: string, request: ImageRequest & { kind: "golden" }): Promise<Recipe> {
+async function heldRecipe(
+  decisions: Decisions,
+  name: string,
+  request: ImageRequest & { kind: "golden" },
+): Promise<Recipe> {
   const proposal = canonicalRecipe(proposedRecipe(request));
-  const kept = await held(`${name}-recipe-${wishes(request)}`, proposal, String);
+  const kept = await decisions.held(`${name}-recipe-${wishes(request)}`, proposal, String);
   return parseRecipe(kept);
 }

@@ -1,3 +1,4 @@
+import { adopt } from "../../tools/commands/adopt.ts";
 import { backup } from "../../tools/commands/backup.ts";
 import { createContext } from "../../tools/commands/context.ts";
 import { restore } from "../../tools/commands/restore.ts";
@@ -26,7 +27,7 @@ const USER = [
   "account on the controller, with sudo (default: the first user of the cluster)",
 ] as const;
 
-/** The commands for backups: backup, restore. */
+/** The commands for what was lost: backup, restore, adopt. */
 export function addBackupCommands(cli: Cli): void {
   cli
     .onStack("backup", "save SLURM's state, its accounting, keys and the stack's state in one encrypted file")
@@ -70,5 +71,19 @@ about a minute; what was there comes back if what was restored does not serve. M
         const request = { file, check, json, member, passphraseFile, state, user, withoutHomes, yes };
         return restore(createContext(stack), request);
       }),
+    );
+  cli
+    .onStack("adopt", "rebuild the stack's state, which was lost, from what is on its host")
+    .option("-y, --yes", "do not ask before the machines are taken over")
+    .addHelpText(
+      "after",
+      `
+For a state that is in no backup. Needs the stack's passphrase and the cluster file as it was. Machines, disks and jobs stay as they
+are; one that is not as declared is named, and nothing is changed. Interrupted, it goes on when it is called again. More: docs/backup.md`,
+    )
+    .action(
+      cli.action(async ({ stack, yes = false }: StackOptions & { yes?: boolean }) =>
+        adopt(createContext(stack), { yes }),
+      ),
     );
 }

@@ -30,6 +30,14 @@ export interface HpcClusterArgs {
   readonly keyGenerations?: KeyGenerations;
 
   /**
+   * Kept with the controller's definition on the host, from where the state of the stack is rebuilt when it is lost;
+   * made by `sealRecovery`. Another one touches no machine.
+   *
+   * @default no record: a state that is lost comes back from a backup only
+   */
+  readonly recoveryRecord?: pulumi.Input<string>;
+
+  /**
    * Files to build or download before the volume of an image is uploaded, by the key of the plan's image; the
    * plan's guest software has the key `guest`. What has no entry must exist as a file.
    *

@@ -60,8 +60,15 @@ export class HpcCluster extends pulumi.ComponentResource {
     const network = createNetwork(name, plan, onHost);
     const attached = { ...onHost, dependsOn: network === undefined ? [] : [network] };
     const changed = machineKeys(keys, generations);
+    const { recoveryRecord } = args;
+    const kept = recoveryRecord === undefined ? {} : { recoveryRecord };
     const machine = (node: NodePlan, dependsOn: pulumi.Resource[], ignoreChanges: string[] = []) =>
-      createMachine(node, storage, changed, pulumi.mergeOptions(attached, { dependsOn, ignoreChanges }));
+      createMachine(
+        node,
+        storage,
+        node === plan.controller ? { ...changed, ...kept } : changed,
+        pulumi.mergeOptions(attached, { dependsOn, ignoreChanges }),
+      );
 
     const computeNodes = (after: pulumi.Resource[], ignoreChanges?: string[]) =>
       plan.computeNodes.map((node) => machine(node, after, ignoreChanges));

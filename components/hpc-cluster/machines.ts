@@ -23,11 +23,17 @@ export interface MachineKeys {
   readonly loginPublicKey?: pulumi.Input<string>;
 }
 
+/** What a machine has besides its plan. */
+export interface MachineExtras extends MachineKeys {
+  /** Kept with its definition on the host. */
+  readonly recoveryRecord?: pulumi.Input<string>;
+}
+
 /** One machine: one resource. */
 export function createMachine(
   node: NodePlan,
   storage: ClusterStorage,
-  keys: MachineKeys,
+  extras: MachineExtras,
   opts: pulumi.CustomResourceOptions,
 ): libvirt.Domain {
   const seed = storage.seeds.get(node.seed);
@@ -41,7 +47,7 @@ export function createMachine(
   const guest = node.domain.disks.some((disk) => disk.serial === GUEST_SERIAL) ? guestSoftware : undefined;
   const args = {
     ...node.domain,
-    ...keys,
+    ...extras,
     disks: [
       ...node.domain.disks,
       { pool: node.domain.rootDisk.pool, volume: seed.name, target: "vdz", seed: true },

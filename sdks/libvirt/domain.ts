@@ -112,6 +112,7 @@ export class Domain extends pulumi.CustomResource {
             resourceInputs["numaTune"] = args?.numaTune;
             resourceInputs["quiesce"] = args?.quiesce;
             resourceInputs["ready"] = args?.ready;
+            resourceInputs["recoveryRecord"] = args?.recoveryRecord;
             resourceInputs["restartTrigger"] = args?.restartTrigger;
             resourceInputs["rng"] = args?.rng;
             resourceInputs["rolloutGroup"] = args?.rolloutGroup;
@@ -252,6 +253,10 @@ export interface DomainArgs {
      * When a started domain counts as ready. Change: none.
      */
     ready?: pulumi.Input<inputs.ReadyArgs | undefined>;
+    /**
+     * Text that is kept with the definition on the host, for whoever has to rebuild the state of the stack when it is lost. Whoever may read the definition can read it: encrypt what is in it. The guest cannot see it, and is not touched when it changes. Base64. Change: live (is noted beside the mark; the guest is not touched).
+     */
+    recoveryRecord?: pulumi.Input<string | undefined>;
     /**
      * Another value restarts the machine once: it is quiesced, stopped and started. The value is noted on the host, so that an update that is cut off does not restart it twice. Example: `"2026-01-31T09:00:00Z"`. Change: live when it is removed (is forgotten); restart otherwise (asks for a restart).
      */

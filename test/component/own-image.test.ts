@@ -6,6 +6,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { HpcCluster } from "../../components/hpc-cluster/index.ts";
 import { loadLabFile } from "../../config/index.ts";
 import { cloudGuestId } from "../../images/cloud-guest.ts";
+import { Decisions } from "../../lab/held.ts";
 import { resolveImages } from "../../lab/images.ts";
 import { imageRequests, planLab, unknownHost } from "../../planning/index.ts";
 import { RecordingMocks, type Registered, resolved } from "./support.ts";
@@ -31,7 +32,7 @@ async function declare(kept: Readonly<Record<string, unknown>> = {}, revision = 
   );
   const loaded = loadLabFile(text, "dev.yaml");
   if (!loaded.ok) throw new Error(JSON.stringify(loaded.problems));
-  const images = await resolveImages("dev", imageRequests(loaded.config), cache);
+  const images = await resolveImages(new Decisions(), "dev", imageRequests(loaded.config), cache);
   const host = { ...unknownHost("a test"), kvm: { known: true, value: false } as const };
   const invoker = { name: "ada", sshKeys: ["ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGm ada"] };
   const { plan } = planLab(loaded.config, { invoker, host, images: images.facts });

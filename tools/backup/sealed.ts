@@ -1,12 +1,6 @@
-import {
-  createCipheriv,
-  createDecipheriv,
-  hkdfSync,
-  randomBytes,
-  scryptSync,
-  timingSafeEqual,
-} from "node:crypto";
+import { createCipheriv, createDecipheriv, hkdfSync, randomBytes, timingSafeEqual } from "node:crypto";
 import { z } from "zod";
+import { passphraseKey } from "../../components/stack-identity/index.ts";
 import { ARCHIVE_FORMAT } from "./manifest.ts";
 
 const MAGIC = "hyperlab-backup ";
@@ -15,9 +9,6 @@ const HEAD_LIMIT = 4096;
 const CHUNK_BYTES = 1024 * 1024;
 const TAG_BYTES = 16;
 const CIPHER = "aes-256-gcm";
-/** 64 MiB and some 0.2 s for each guess: the passphrase may be a person's own. */
-const SCRYPT = { N: 65_536, r: 8, p: 1 } as const;
-const SCRYPT_MEMORY = 256 * 1024 * 1024;
 
 const head = z.object({
   format: z.number().int().positive(),
@@ -48,7 +39,7 @@ export async function* seal(
   about: Head,
 ): AsyncGenerator<Buffer> {
   const salt = randomBytes(32);
-  const keys = keysOf(passphrase, salt, about);
+  const keys = await keysOf(passphrase, salt, about);
   const written = { ...about, salt: salt.toString("base64"), proof: keys.proof.toString("base64") };
   yield Buffer.from(`${MAGIC}${JSON.stringify(written)}\n`);
   let number = 0;
@@ -66,7 +57,7 @@ export async function* seal(
 export async function* unseal(sealed: AsyncIterable<Buffer>, passphrase: string): AsyncGenerator<Buffer> {
   const { begin, rest } = await splitHead(sealed);
   const { proof, salt, ...about } = begin;
-  const keys = keysOf(passphrase, Buffer.from(salt, "base64"), about);
+  const keys = await keysOf(passphrase, Buffer.from(salt, "base64"), about);
   if (!timingSafeEqual(keys.proof, Buffer.from(proof, "base64"))) {
     throw new SealedFileError(
       "the passphrase is not the one that it was made with, or its beginning was altered. It opens with the passphrase of the " +
@@ -100,8 +91,12 @@ function opened(decipher: ReturnType<typeof createDecipheriv>, content: Buffer):
   }
 }
 
-function keysOf(passphrase: string, salt: Buffer, about: Head): { content: Buffer; proof: Buffer } {
-  const master = scryptSync(passphrase, salt, 32, { ...SCRYPT, maxmem: SCRYPT_MEMORY });
+async function keysOf(
+  passphrase: string,
+  salt: Buffer,
+  about: Head,
+): Promise<{ content: Buffer; proof: Buffer }> {
+  const master = await passphraseKey(passphrase, salt);
   const claims = JSON.stringify([about.format, about.cluster, about.date]);
   const derive = (purpose: string): Buffer =>
     Buffer.from(hkdfSync("sha256", master, salt, `hyperlab backup ${purpose} ${claims}`, 32));

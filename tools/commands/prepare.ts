@@ -15,9 +15,14 @@ import { type Context, openSession, readLab, showFindings } from "./context.ts";
 /**
  * Everything before the engine may run: the cluster file is read, the local hypervisor is set up, what will not work
  * is named, the engine is obtained, and, before a change, what a killed run left is settled.
+ * @param machines Names of machines that are on the host already, besides those of the state. Default: none.
  * @throws Refusal where something stands in the way.
  */
-export async function prepareRun(context: Context, purpose: "change" | "preview"): Promise<EngineSession> {
+export async function prepareRun(
+  context: Context,
+  purpose: "change" | "preview",
+  machines: readonly string[] = [],
+): Promise<EngineSession> {
   const lab = readLab(context);
   const early = readCheckpoint(context.layout);
   const local = lab === undefined || isLocalSystem(lab.hpc?.host.uri ?? "qemu:///system");
@@ -28,7 +33,7 @@ export async function prepareRun(context: Context, purpose: "change" | "preview"
     showFindings(report, state.findings);
   }
   // Before the engine is obtained, which may take minutes, wherever the state can be read without it.
-  if (local && lab && early) await preflight(context, lab, early);
+  if (local && lab && early) await preflight(context, lab, early, machines);
   // Before the program runs: it reads who may log in.
   const key = await ensureUserKey(context.layout.folder);
   if (key !== undefined) context.report.line(`You have no SSH key, so one was made for the lab: ${key}`);
@@ -36,24 +41,34 @@ export async function prepareRun(context: Context, purpose: "change" | "preview"
   await ensureStack(session, context.layout);
   // A preview takes no lock and changes nothing, so it neither waits for a run nor mends what one left.
   if (purpose === "change") await settleState(session, context.layout, context.report);
-  if (local && lab && !early) await preflight(context, lab, await checkpoint(session, context.layout));
+  if (local && lab && !early) {
+    await preflight(context, lab, await checkpoint(session, context.layout), machines);
+  }
   return session;
 }
 
-async function preflight(context: Context, lab: LabConfig, state: CheckpointSummary): Promise<void> {
+async function preflight(
+  context: Context,
+  lab: LabConfig,
+  state: CheckpointSummary,
+  machines: readonly string[],
+): Promise<void> {
   const needs = labNeeds(lab);
   const facts = await gatherFacts({
     cache: context.cache,
     poolPath: needs.poolPath,
     kvm: await probeKvm({ cache: context.cache }),
-    existingMachines: state.resources
-      .filter((resource) => resource.type === "libvirt:index:Domain")
-      .map((resource) => resource.urn.split("::").at(-1) ?? ""),
+    existingMachines: [
+      ...machines,
+      ...state.resources
+        .filter((resource) => resource.type === "libvirt:index:Domain")
+        .map((resource) => resource.urn.split("::").at(-1) ?? ""),
+    ],
   });
   const findings = checkMachine(needs, facts);
   const errors = findings.filter((finding) => finding.level === "error");
   // Once the lab is there, what was worth a warning at its creation is no news.
-  const fresh = !state.resources.some((resource) => resource.type === "libvirt:index:Domain");
+  const fresh = facts.existingMachines.length === 0;
   showFindings(context.report, fresh ? findings.filter((finding) => finding.level !== "error") : []);
   if (errors.length > 0) throw new Refusal(errors);
 }

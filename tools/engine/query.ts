@@ -16,13 +16,19 @@ const QUERY_MS = 120_000;
 
 /**
  * Runs a command of the engine in the state's own project folder, so that nothing is written into the checkout.
+ * @param input Its standard input. Default: empty.
  * @throws Error with the engine's words.
  */
-export async function engineCommand(session: EngineSession, args: readonly string[]): Promise<string> {
+export async function engineCommand(
+  session: EngineSession,
+  args: readonly string[],
+  input = "",
+): Promise<string> {
   const all = [...args, "--non-interactive", "--color", "never"];
   const result = await run(session.pulumi, all, {
     cwd: dirname(session.stackFile),
     env: session.env,
+    input,
     timeoutMs: QUERY_MS,
   });
   if (result.code === 0) return result.stdout;

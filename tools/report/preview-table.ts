@@ -4,7 +4,7 @@ import { textTable } from "./table.ts";
 
 /**
  * What happens to a machine. The classes of the provider's effects table (live, restart, rebuild, replace, forbidden),
- * creation and removal, and what mends a machine that is not as it should be.
+ * creation and removal, adoption of what is there already, and what mends a machine that is not as it should be.
  */
 export type MachineEffect =
   | "none"
@@ -14,6 +14,7 @@ export type MachineEffect =
   | "replace"
   | "forbidden"
   | "create"
+  | "adopt"
   | "remove"
   | "start"
   | "stop"
@@ -37,7 +38,8 @@ export interface OtherRow {
   name: string;
   type: string;
   urn: string;
-  operation: Operation;
+  /** `adopt`: what is to be created is on the host already, and is recorded as it is. */
+  operation: Operation | "adopt";
   /** Changed fields with their effect as the provider says it, or their names. */
   why: string;
 }
@@ -72,6 +74,7 @@ const VERBS: readonly (readonly [text: string, effect: MachineEffect])[] = [
   ["refused", "forbidden"],
   ["forbidden", "forbidden"],
   ["create", "create"],
+  ["adopt", "adopt"],
   ["delete", "remove"],
 ];
 
@@ -185,6 +188,9 @@ function changesResource(step: ResourceStep): boolean {
 function otherRow(step: ResourceStep, line: string | undefined): OtherRow {
   const { changed, name, operation, type, urn } = step;
   const said = line === undefined ? undefined : parseEffectLine(line);
+  if (operation === "create" && said?.effect === "adopt") {
+    return { name, type, urn, operation: "adopt", why: said.note };
+  }
   const why = said
     ? [said.effect, said.why, said.note].filter((part) => part !== "").join("; ")
     : changed.join(", ");
@@ -212,8 +218,10 @@ function machineRow(step: ResourceStep, line: string | undefined): MachineRow {
     const why = effect === "update" || effect === "replace" ? step.changed.join(", ") : "";
     return { name: step.name, urn: step.urn, effect, why, note: "" };
   }
-  // The engine decides on creation, removal and replacement; the provider on what an update means.
-  const decided = effect === "update" || effect === "none" ? said.effect : effect;
+  // The engine decides on creation, removal and replacement; the provider on what an update means, and whether what is
+  // to be created is there already.
+  const adopted = effect === "create" && said.effect === "adopt";
+  const decided = effect === "update" || effect === "none" || adopted ? said.effect : effect;
   return { name: step.name, urn: step.urn, effect: decided, why: said.why, note: said.note };
 }
 
@@ -237,11 +245,20 @@ export function renderPreview(summary: PreviewSummary, width: number): string[] 
     ]);
     lines.push(...textTable(["resource", "type", "change", "why"], rows, width), "");
   }
-  const touched = summary.machines.filter((machine) => machine.effect !== "none").length;
+  const adopted = [
+    ...summary.machines.map(({ effect }) => effect),
+    ...summary.others.map(({ operation }) => operation),
+  ];
+  const count = adopted.filter((what) => what === "adopt").length;
+  if (count > 0)
+    lines.push(
+      `${count} of these ${count === 1 ? "is" : "are"} on the host already and adopted as ${count === 1 ? "it is" : "they are"}.`,
+    );
+  const touched = summary.machines.filter(({ effect }) => effect !== "none" && effect !== "adopt").length;
   const total = summary.machines.length;
-  const others = summary.others.length;
+  const others = summary.others.filter(({ operation }) => operation !== "adopt").length;
   lines.push(
-    touched === 0 && others === 0
+    touched === 0 && others === 0 && count === 0
       ? "Nothing changes."
       : `${touched} of ${total} machine${total === 1 ? "" : "s"} and ${others} other resource${others === 1 ? "" : "s"} change.`,
   );

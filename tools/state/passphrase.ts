@@ -18,6 +18,15 @@ export function stackPassphrase(layout: StateLayout, env: NodeJS.ProcessEnv): st
 }
 
 /**
+ * The passphrase in the environment of a program that the engine runs; undefined where there is none, as the stack's
+ * secrets are kept by something else then.
+ */
+export function passphraseIn(env: NodeJS.ProcessEnv): string | undefined {
+  const file = env.PULUMI_CONFIG_PASSPHRASE_FILE;
+  return env.PULUMI_CONFIG_PASSPHRASE || (file ? readPassphrase(file) : undefined);
+}
+
+/**
  * A passphrase from a file, without the line feed at its end.
  * @throws Error where the file cannot be read or is empty.
  */

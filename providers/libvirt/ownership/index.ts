@@ -19,5 +19,6 @@ export {
   newGeneration,
   parseMark,
 } from "./mark.ts";
+export { findRecovery, recoveryElement, recoveryKey, recoveryNamespace, renderRecovery } from "./recovery.ts";
 export { ownedUuid, uuidV5 } from "./uuid.ts";
-export { type CreateVerdict, isOurs, judgeForCreate } from "./verdict.ts";
+export { type CreateVerdict, foreignReason, isOurs, judgeForCreate } from "./verdict.ts";

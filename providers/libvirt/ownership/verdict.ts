@@ -12,17 +12,21 @@ export function judgeForCreate(
   mark: Mark | undefined,
   wanted: { readonly owner: string; readonly urn: string; readonly inputHash: string },
 ): CreateVerdict {
-  if (mark === undefined) return refuse("it was not made by hyperlab");
-  if (mark.owner !== wanted.owner) return refuse("it belongs to another stack");
-  if (mark.urn !== wanted.urn) return refuse(`it belongs to this stack's resource ${mark.urn}`);
-  if (mark.inputHash !== wanted.inputHash) {
-    return refuse("an earlier, interrupted run of this stack made it from other inputs");
-  }
-  return { verdict: "adopt" };
+  const foreign = foreignReason(mark, wanted);
+  if (foreign !== undefined) return { verdict: "refuse", reason: foreign };
+  return mark?.inputHash === wanted.inputHash
+    ? { verdict: "adopt" }
+    : { verdict: "refuse", reason: "an earlier, interrupted run of this stack made it from other inputs" };
 }
 
-function refuse(reason: string): CreateVerdict {
-  return { verdict: "refuse", reason };
+/** Why an object is not this resource's; undefined for its own. */
+export function foreignReason(
+  mark: Mark | undefined,
+  wanted: { readonly owner: string; readonly urn: string },
+): string | undefined {
+  if (mark === undefined) return "it was not made by hyperlab";
+  if (mark.owner !== wanted.owner) return "it belongs to another stack";
+  return mark.urn === wanted.urn ? undefined : `it belongs to this stack's resource ${mark.urn}`;
 }
 
 /** True when the object is the very one that the state knows: only then it may be changed or deleted. */

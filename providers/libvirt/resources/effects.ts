@@ -40,6 +40,9 @@ function kindOf(change: Change): DiffKind {
   return change.kind === "add" ? "addReplace" : change.kind === "delete" ? "deleteReplace" : "updateReplace";
 }
 
+/** The line of an object that is there already and is taken into the state. */
+export const adoptionLine = (name: string): string => `${name}: adopt, it stays as it is`;
+
 /** One line for the preview: name, effect, what changes and why. */
 export function effectLine(name: string, changes: readonly Change[]): string {
   const effect = worstEffect(changes);

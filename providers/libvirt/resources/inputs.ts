@@ -213,6 +213,8 @@ export interface DomainInputs {
   running?: boolean;
   /** Another value restarts the machine once. */
   restartTrigger?: string;
+  /** Text that is kept with the definition, for whoever has to rebuild the state of the stack. Base64. */
+  recoveryRecord?: string;
   /**
    * Write the SSH host key that is derived from the provider's `identitySecret` and the domain's name into the guest
    * through the agent, at the first boot of each new root disk. Default false.

@@ -28,6 +28,15 @@ export const lifecycle = {
       { when: "otherwise", effect: "restart", because: "asks for a restart" },
     ],
   },
+  recoveryRecord: {
+    type: "string",
+    pattern: "^[A-Za-z0-9+/]+={0,2}$",
+    description:
+      "Text that is kept with the definition on the host, for whoever has to rebuild the state of the stack when it is lost. Whoever may read the definition can read it: encrypt what is in it. The guest cannot see it, and is not touched when it changes. Base64.",
+    effect: [
+      { when: "otherwise", effect: "live", because: "is noted beside the mark; the guest is not touched" },
+    ],
+  },
   deriveSshHostKey: {
     type: "boolean",
     default: false,

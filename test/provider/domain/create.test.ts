@@ -116,7 +116,7 @@ describe("create", () => {
   it("takes nothing over that was complete and asked for differently", async () => {
     await new Machine(host.stack, "node").create(node());
     await expect(new Machine(host.stack, "node").create(node({ memoryMiB: 512 }))).rejects.toThrow(
-      /"node" exists already .*made it from other inputs.*Nothing was changed/s,
+      /"node" exists already .*made it from other inputs.*"node: restart \(memoryMiB .* → 512\), quiesce first".*Nothing was changed/s,
     );
   });
 

@@ -143,6 +143,7 @@ describe.each(["qemu", "test"] as const)("a network of the %s driver", (driver) 
     const without = await run.update(recorded, { ...news, dnsHosts: [] });
     expect((await facts()).dnsHosts).toEqual([{ address: "10.50.0.11", hostnames: ["node-1"] }]);
     expect(without.diff.changes).toBe("some");
+    await run.delete(without.recorded);
   });
 
   it("of somebody else is refused, and can be imported, changed and left in place", async () => {
@@ -253,10 +254,35 @@ describe("a network that gets a new definition", () => {
     expect(second.state.uuid).toBe(first.state.uuid);
     expect(second.state.generation).not.toBe(first.state.generation);
     const other = await wireError(run.create("Network", "lab", { ...nat, domain: "other.local" }));
-    expect(other.message).toContain("made it from other inputs");
+    expect(other.message).toContain("made it from other inputs (domain)");
     const stale = await wireError(run.delete(first));
     expect(stale.message).toContain("does not carry the mark");
     await run.delete(second);
+  });
+
+  it("of a stack whose state was lost is adopted as it is now, with the entries of domains", async () => {
+    const made = await run.create("Network", "lab", nat);
+    const news = { ...nat, dnsHosts: [{ address: "10.50.0.2", hostnames: ["storage"] }] };
+    await run.update(made, news);
+    const found = await find();
+    await libvirt.networkUpdate(found, "add-last", "ip-dhcp-host", -1, reservation, {
+      live: true,
+      config: true,
+    });
+    await run.stop();
+    run = await ProviderRun.start({ uri: host.qemuUri, owner });
+    const older = await wireError(
+      run.client.create(made.urn, { ...news, domain: "x.local" }, { preview: true }),
+    );
+    expect(older.message).toContain("made it from other inputs (domain); declare them as they are");
+    await run.client.create(made.urn, news, { preview: true });
+    await run.plugin.engine.waitForLine("netlab: adopt, it stays as it is");
+    const adopted = await run.create("Network", "lab", news);
+    expect(adopted.state.uuid).toBe(made.state.uuid);
+    expect((await find()).uuid).toBe(found.uuid);
+    for (const live of [true, false]) expect((await facts(live)).reservations).toHaveLength(1);
+    expect((await run.read(adopted))?.inputs).toEqual(adopted.inputs);
+    await run.delete(adopted);
   });
 });
 

@@ -107,6 +107,7 @@ const policies = fc.record({
 const base = fc.record({
   name,
   title: optional(text),
+  recoveryRecord: optional(fc.base64String({ minLength: 4, maxLength: 400 })),
   description: optional(text),
   type: optional(fc.constantFrom("kvm", "qemu" as const)),
   vcpus: fc.integer({ min: 1, max: 8 }),
@@ -175,6 +176,7 @@ export const domainInputs: fc.Arbitrary<DomainInputs> = base.map((drawn) => {
   return dropUndefined<DomainInputs>({
     name: drawn.name,
     title: drawn.title,
+    recoveryRecord: drawn.recoveryRecord,
     description: drawn.description,
     type: drawn.type,
     arch: undefined,

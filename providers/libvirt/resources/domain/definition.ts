@@ -101,6 +101,8 @@ export interface Definition {
   readonly autostart: boolean;
   /** What the machine was last restarted for; in the mark, not in the definition proper. */
   readonly restartTrigger?: string;
+  /** For whoever rebuilds the state of the stack; in an element of its own beside the mark. */
+  readonly recoveryRecord?: string;
 }
 
 /** Drops members that are undefined: an absent member and an undefined one mean the same. */
@@ -157,6 +159,7 @@ export function definitionOf(inputs: DomainInputs): Definition {
     guestAgent: inputs.guestAgent ?? true,
     autostart: inputs.autostart ?? false,
     restartTrigger: emptyToAbsent(inputs.restartTrigger),
+    recoveryRecord: emptyToAbsent(inputs.recoveryRecord),
   });
 }
 

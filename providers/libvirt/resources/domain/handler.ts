@@ -21,6 +21,7 @@ import {
   reveal,
   Unknown,
 } from "../../../plugin/values.ts";
+import { LibvirtConnectionError } from "../../client/errors.ts";
 import type { ContextSource, ProviderContext } from "../../context.ts";
 import { sshHostPublicKey } from "../../identity/index.ts";
 import { ownedUuid } from "../../ownership/index.ts";
@@ -29,7 +30,8 @@ import { checkChange, checkDomain } from "./check.ts";
 import { definitionOf } from "./definition.ts";
 import { observe } from "./host/observe.ts";
 import { overlayName } from "./host/overlay.ts";
-import { freshReader } from "./host/reader.ts";
+import { cachedReader, freshReader } from "./host/reader.ts";
+import { type Adoption, findAdoption, machineLine, refuseChanged } from "./lifecycle/adopt.ts";
 import { createDomain } from "./lifecycle/create.ts";
 import { deleteDomain } from "./lifecycle/delete.ts";
 import { readDomain } from "./lifecycle/read.ts";
@@ -130,12 +132,42 @@ async function create(
 ): Promise<CreateResult> {
   const { refreshBeforeUpdate } = run.provider.config;
   if (run.call.preview) {
+    const adoption = replaced.has(request.urn) ? undefined : await adoptable(run, request.inputs);
+    if (adoption !== undefined) return foreseeAdoption(run, request.inputs, adoption);
     if (!replaced.has(request.urn)) run.call.logger.info(createLine(reveal(request.inputs)));
     return { id: "", outputs: foreseeCreate(run, request.inputs), refreshBeforeUpdate };
   }
   const { state, facts } = await createDomain(run, request.inputs);
   const inputs = decodeInputs("Domain", request.inputs);
   return { id: run.name, outputs: encodeState(run.provider, inputs, state, facts), refreshBeforeUpdate };
+}
+
+/** A machine of this resource that is there already. A host that cannot be asked has none, as far as a preview knows. */
+async function adoptable(run: Run, raw: PropertyMap): Promise<Adoption | undefined> {
+  if (containsUnknown(raw)) return undefined;
+  const uuid = ownedUuid(run.provider.config.owner, run.urn);
+  try {
+    return await findAdoption(run, cachedReader(run.provider, run.call.signal), uuid, raw);
+  } catch (error) {
+    if (error instanceof LibvirtConnectionError) return undefined;
+    throw error;
+  }
+}
+
+function foreseeAdoption(run: Run, raw: PropertyMap, adoption: Adoption): CreateResult {
+  refuseChanged(run, adoption);
+  run.call.logger.info(machineLine(run.name, adoption));
+  const { state, plan, mark } = adoption;
+  const inputs = reveal(raw);
+  const outputs = {
+    uuid: state.uuid,
+    generation: new Unknown(),
+    ...(state.rootVolume === undefined ? {} : { rootVolume: formatPlace(state.rootVolume) }),
+    bootSeconds:
+      plan.starts && mark.pending === "boot" && isWaitedFor(inputs) ? new Unknown() : state.bootSeconds,
+    ...addressAndKey(run, inputs),
+  };
+  return { id: run.name, outputs, refreshBeforeUpdate: run.provider.config.refreshBeforeUpdate };
 }
 
 /** Everything that follows from the inputs; the rest is unknown until the machine is made. */

@@ -15,6 +15,8 @@ export interface DomainMark extends Mark {
   readonly previous?: string;
   /** What the machine was last restarted for. */
   readonly restartTrigger?: string;
+  /** How long the first boot of its root disk took, from start to ready; absent where that was not measured. */
+  readonly bootSeconds?: number;
 }
 
 const detailsName = "domain";
@@ -25,7 +27,7 @@ export function domainMarkElement(mark: DomainMark, form: "definition" | "functi
   const previous = mark.previous === undefined ? undefined : element(prefixed("previous"), {}, mark.previous);
   const details = element(
     prefixed(detailsName),
-    { pending: mark.pending, restartTrigger: mark.restartTrigger },
+    { pending: mark.pending, restartTrigger: mark.restartTrigger, bootSeconds: mark.bootSeconds },
     [previous],
   );
   const idle = details.attributes.size === 0 && previous === undefined;
@@ -53,11 +55,15 @@ export function domainMarkOf(domain: XmlElement): DomainMark | undefined {
   const pending = attribute(details, "pending");
   const previous = textAt(details, prefixed("previous"));
   const restartTrigger = attribute(details, "restartTrigger");
+  const bootSeconds = attribute(details, "bootSeconds");
   return {
     ...mark,
     ...(pending === "boot" || pending === "ready" ? { pending } : {}),
     ...(previous === undefined ? {} : { previous }),
     ...(restartTrigger === undefined ? {} : { restartTrigger }),
+    ...(bootSeconds === undefined || !/^\d{1,9}$/.test(bootSeconds)
+      ? {}
+      : { bootSeconds: Number(bootSeconds) }),
   };
 }
 

@@ -14,13 +14,14 @@ import type {
   UpdateRequest,
   UpdateResult,
 } from "../../../plugin/types.ts";
-import { type PropertyMap, type PropertyValue, Unknown } from "../../../plugin/values.ts";
+import { containsUnknown, type PropertyMap, type PropertyValue, Unknown } from "../../../plugin/values.ts";
 import { LibvirtConnectionError } from "../../client/errors.ts";
 import type { NetworkRef } from "../../client/types.ts";
 import type { ContextSource, ProviderContext } from "../../context.ts";
-import { inputHash, judgeForCreate, type Mark, newGeneration, ownedUuid } from "../../ownership/index.ts";
+import { foreignReason, inputHash, type Mark, newGeneration, ownedUuid } from "../../ownership/index.ts";
 import { type Change, changesOf, checkInputs, decodeInputs, worstEffect } from "../../schema/index.ts";
-import { diffResult, effectLine, refusals } from "../effects.ts";
+import { toProperties } from "../domain/properties.ts";
+import { adoptionLine, diffResult, effectLine, refusals } from "../effects.ts";
 import type { NetworkInputs } from "../inputs.ts";
 import {
   applyLive,
@@ -33,7 +34,7 @@ import {
 } from "./apply.ts";
 import { keptOf, readNetworkInputs } from "./changes.ts";
 import { checkNetwork } from "./check.ts";
-import { parseNetwork, renderNetwork } from "./xml.ts";
+import { type NetworkFacts, parseNetwork, renderNetwork } from "./xml.ts";
 
 interface NetworkState {
   readonly uuid: string;
@@ -116,6 +117,7 @@ async function create(
 ): Promise<CreateResult> {
   const uuid = ownedUuid(provider.config.owner, request.urn);
   if (context.preview) {
+    if (!containsUnknown(request.inputs)) await foreseeAdoption(provider, context, request);
     return { id: text(request.inputs.name), outputs: { uuid, generation: new Unknown() } };
   }
   const inputs = decodeInputs("Network", request.inputs);
@@ -130,7 +132,7 @@ async function create(
     const made =
       existing === undefined
         ? await make(provider, context, inputs, uuid, mark)
-        : await takeOver(provider, context, inputs, existing, mark);
+        : await takeOver(provider, context, request.inputs, existing, mark);
     return { id: inputs.name, outputs: encodeState({ uuid: made, generation: mark.generation }) };
   } finally {
     provider.cache.networks.invalidate();
@@ -161,27 +163,66 @@ async function make(
   return network.uuid;
 }
 
+/**
+ * Takes over what a killed create left, or the network of a stack whose state was lost. Whether it is as declared is
+ * seen by the network itself: what was changed while it was active is not in the mark's hash.
+ */
 async function takeOver(
   provider: ProviderContext,
   context: CallContext,
-  inputs: NetworkInputs,
+  raw: PropertyMap,
   existing: NetworkRef,
   mark: Mark,
 ): Promise<string> {
+  const inputs = decodeInputs("Network", raw);
   const facts = await readFacts(provider, context, existing);
-  const judged = judgeForCreate(facts.mark, mark);
-  if (judged.verdict === "refuse") {
-    throw new ProviderError(
-      `a network "${inputs.name}" exists already on ${provider.config.uri}: ${judged.reason}. ` +
-        `Choose another name; or take it over with "pulumi import" (id ${inputs.name}); ` +
-        `or remove it with "virsh net-destroy ${inputs.name}" and "virsh net-undefine ${inputs.name}".`,
-      "alreadyExists",
-    );
-  }
+  const autostart = await provider.client.networkGetAutostart(existing, { signal: context.signal });
+  const reason = foreignReason(facts.mark, mark) ?? changedReason(facts, autostart, raw);
+  if (reason !== undefined) throw taken(provider, inputs.name, reason);
   const xml = renderNetwork(inputs, facts.uuid, mark, keptOf(facts, inputs, inputs));
   await provider.client.networkDefineXml(xml, { signal: context.signal });
   await ensureStarted(provider, context, existing, inputs);
   return facts.uuid;
+}
+
+/** Says in a preview that the network is there already; refuses one of ours that is not as declared. */
+async function foreseeAdoption(
+  provider: ProviderContext,
+  context: CallContext,
+  { inputs, urn }: CreateRequest,
+): Promise<void> {
+  try {
+    const networks = await provider.cache.networks.get(context.signal);
+    const found = networks.find(({ ref }) => ref.name === inputs.name);
+    if (found === undefined) return;
+    const facts = parseNetwork(found.xml);
+    if (foreignReason(facts.mark, { owner: provider.config.owner, urn }) !== undefined) return;
+    const reason = changedReason(facts, found.autostart, inputs);
+    if (reason !== undefined) throw taken(provider, found.ref.name, reason);
+    context.logger.info(adoptionLine(found.ref.name));
+  } catch (error) {
+    if (!(error instanceof LibvirtConnectionError)) throw error;
+  }
+}
+
+function taken(provider: ProviderContext, name: string, reason: string): ProviderError {
+  return new ProviderError(
+    `a network "${name}" exists already on ${provider.config.uri}: ${reason}. ` +
+      `Choose another name; or take it over with "pulumi import" (id ${name}); ` +
+      `or remove it with "virsh net-destroy ${name}" and "virsh net-undefine ${name}".`,
+    "alreadyExists",
+  );
+}
+
+/** What of a network is not as declared; whether it starts with its host is set in any case. */
+function changedReason(facts: NetworkFacts, autostart: boolean, declared: PropertyMap): string | undefined {
+  const present = toProperties(readNetworkInputs(facts, autostart, declared));
+  const changed = changesOf("Network", present, declared).filter(
+    ({ effect, path }) => effect !== "none" && path !== "autostart",
+  );
+  if (changed.length === 0) return undefined;
+  const fields = changed.map(({ path }) => path).join(", ");
+  return `an earlier run of this stack made it from other inputs (${fields}); declare them as they are, and change them with the next update`;
 }
 
 async function read(

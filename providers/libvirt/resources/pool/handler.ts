@@ -21,7 +21,7 @@ import type { ContextSource, PoolSnapshot, ProviderContext } from "../../context
 import { volumesChanged } from "../../host.ts";
 import { ownedUuid } from "../../ownership/index.ts";
 import { changesOf, checkInputs, decodeInputs } from "../../schema/index.ts";
-import { diffResult, effectLine, refusals } from "../effects.ts";
+import { adoptionLine, diffResult, effectLine, refusals } from "../effects.ts";
 import type { PoolInputs } from "../inputs.ts";
 import { checkPool } from "./check.ts";
 import { parsePool, renderPool } from "./xml.ts";
@@ -112,14 +112,15 @@ async function foresee(
   inputs: PoolInputs,
   uuid: string,
 ): Promise<PropertyMap> {
-  if (inputs.adopt !== true) return { uuid };
   try {
     const pools = await provider.cache.pools.get(context.signal);
     const found = pools.find((pool) => pool.ref.name === inputs.name);
+    if (found?.ref.uuid === uuid) context.logger.info(adoptionLine(inputs.name));
+    if (inputs.adopt !== true) return { uuid };
     return { uuid: found?.ref.uuid ?? uuid };
   } catch (error) {
-    if (error instanceof LibvirtConnectionError) return { uuid: new Unknown() };
-    throw error;
+    if (!(error instanceof LibvirtConnectionError)) throw error;
+    return { uuid: inputs.adopt === true ? new Unknown() : uuid };
   }
 }
 

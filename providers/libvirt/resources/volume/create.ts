@@ -6,10 +6,13 @@ import type { ProviderContext } from "../../context.ts";
 import { refreshPool, volumesChanged } from "../../host.ts";
 import { newGeneration } from "../../ownership/index.ts";
 import type { VolumeInputs } from "../inputs.ts";
+import { isComplete, isUploaded } from "./adopt.ts";
 import { type OpenContent, openContent } from "./content.ts";
+import { findPool } from "./find-pool.ts";
 import { refuseWhileUsed } from "./guard.ts";
 import { judgeVolume, type Marker, markerContent, markerIdentity, markerName, markersOf } from "./marker.ts";
 import { progressText, sizeText } from "./progress.ts";
+import { resizeVolume } from "./resize.ts";
 import { fromMiB, parseVolume, renderVolume, toMiB, type VolumeFacts } from "./xml.ts";
 
 /** What a create made. */
@@ -18,7 +21,10 @@ export interface CreatedVolume {
   readonly generation: string;
 }
 
-/** Makes the volume, or finishes what a killed create began. Leaves nothing behind when it fails. */
+/**
+ * Makes the volume, or finishes what a killed create began, or adopts it where the state was lost. Leaves nothing behind
+ * when it fails.
+ */
 export async function createVolume(
   provider: ProviderContext,
   context: CallContext,
@@ -34,14 +40,14 @@ export async function createVolume(
   const names = await volumeNames(provider, context, pool);
   const judged = judgeVolume(wanted, names);
   if (judged.verdict === "refuse") throw refused(provider, inputs, judged.reason);
+  const marker: Marker = { ...wanted, generation: newGeneration() };
+  const stale = markersOf(inputs.name, names).map(markerName);
+  if (judged.verdict === "resume" && (await isKept(provider, context, pool, inputs))) {
+    return await keep(provider, context, pool, inputs, marker, stale);
+  }
   const content = await openContent(inputs);
   try {
-    const marker: Marker = { ...wanted, generation: newGeneration() };
     await makeMarker(provider, context, pool, marker);
-    const stale = markersOf(inputs.name, names).map(markerName);
-    if (judged.verdict === "resume" && content === undefined) {
-      return await keepBlank(provider, context, pool, inputs, marker, stale);
-    }
     if (judged.verdict === "resume") await removeHalfMade(provider, context, pool, inputs.name);
     await removeVolumes(provider, pool, stale);
     return await fill(provider, context, pool, inputs, marker, content);
@@ -51,28 +57,6 @@ export async function createVolume(
     await content?.close();
     volumesChanged(provider.cache, pool.name);
   }
-}
-
-/** The active pool of that name. */
-export async function findPool(
-  provider: ProviderContext,
-  context: CallContext,
-  name: string,
-): Promise<StoragePoolRef> {
-  const pool = await provider.client.storagePoolLookupByName(name, { signal: context.signal });
-  if (pool === undefined) {
-    throw new ProviderError(
-      `there is no storage pool "${name}" on ${provider.config.uri}. Declare it as a libvirt.Pool, or correct the name.`,
-      "notFound",
-    );
-  }
-  if (!(await provider.client.storagePoolIsActive(pool, { signal: context.signal }))) {
-    throw new ProviderError(
-      `the storage pool "${name}" on ${provider.config.uri} is stopped. Start it with "virsh pool-start ${name}", or run "pulumi refresh" and the update where it is declared.`,
-      "failedPrecondition",
-    );
-  }
-  return pool;
 }
 
 async function volumeNames(
@@ -104,8 +88,23 @@ async function makeMarker(
   await provider.client.storageVolCreateXml(pool, xml, { signal: context.signal });
 }
 
-/** A blank volume may hold data by now: it is kept, whatever is in it. */
-async function keepBlank(
+/** Whether the volume is there and whole, by a fresh look at what uses it. */
+async function isKept(
+  provider: ProviderContext,
+  context: CallContext,
+  pool: StoragePoolRef,
+  inputs: VolumeInputs,
+): Promise<boolean> {
+  const options = { signal: context.signal };
+  const volume = await provider.client.storageVolLookupByName(pool, inputs.name, options);
+  if (volume === undefined) return false;
+  provider.cache.domains.invalidate();
+  volumesChanged(provider.cache, pool.name);
+  return isComplete(provider, context, inputs, await provider.client.storageVolGetPath(volume, options));
+}
+
+/** Keeps a volume as it is, whatever is in it, under a new generation. */
+async function keep(
   provider: ProviderContext,
   context: CallContext,
   pool: StoragePoolRef,
@@ -113,11 +112,11 @@ async function keepBlank(
   marker: Marker,
   stale: readonly string[],
 ): Promise<CreatedVolume> {
-  const volume = await provider.client.storageVolLookupByName(pool, inputs.name, { signal: context.signal });
-  if (volume === undefined)
-    throw new ProviderError(`the volume "${inputs.name}" vanished while it was taken over; try again`);
-  const facts = await settle(provider, context, pool, volume, inputs);
+  await makeMarker(provider, context, pool, marker);
+  const facts = await resizeVolume(provider, context, inputs);
+  if (!isUploaded(inputs)) requireFormat(pool, inputs, facts.format);
   await removeVolumes(provider, pool, stale);
+  volumesChanged(provider.cache, pool.name);
   return { facts, generation: marker.generation };
 }
 
@@ -198,14 +197,7 @@ async function settle(
   const { client } = provider;
   const options = { signal: context.signal };
   const facts = parseVolume(await client.storageVolGetXmlDesc(volume, options));
-  const format = content?.format ?? inputs.format ?? "qcow2";
-  const known = facts.format === format || (format === "raw" && facts.format === "iso");
-  if (!known) {
-    throw new ProviderError(
-      `libvirt sees the volume "${inputs.name}" in pool "${pool.name}" as ${facts.format}, not as ${format}. Choose another name, or declare its format.`,
-      "failedPrecondition",
-    );
-  }
+  requireFormat(pool, inputs, facts.format, content);
   if (inputs.sizeMiB === undefined) return facts;
   const wanted = fromMiB(inputs.sizeMiB);
   if (wanted < facts.capacityBytes) {
@@ -216,6 +208,20 @@ async function settle(
   }
   if (wanted > facts.capacityBytes) await client.storageVolResize(volume, wanted, options);
   return { ...facts, capacityBytes: wanted };
+}
+
+function requireFormat(
+  pool: StoragePoolRef,
+  inputs: VolumeInputs,
+  found: VolumeFacts["format"],
+  content?: OpenContent,
+): void {
+  const format = content?.format ?? inputs.format ?? "qcow2";
+  if (found === format || (format === "raw" && found === "iso")) return;
+  throw new ProviderError(
+    `libvirt sees the volume "${inputs.name}" in pool "${pool.name}" as ${found}, not as ${format}. Choose another name, or declare its format.`,
+    "failedPrecondition",
+  );
 }
 
 async function checkSpace(

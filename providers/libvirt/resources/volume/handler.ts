@@ -19,9 +19,10 @@ import { LibvirtConnectionError } from "../../client/errors.ts";
 import type { ContextSource, ProviderContext } from "../../context.ts";
 import { volumesChanged } from "../../host.ts";
 import { changesOf, checkInputs, decodeInputs } from "../../schema/index.ts";
-import { diffResult, effectLine, refusals } from "../effects.ts";
+import { adoptionLine, diffResult, effectLine, refusals } from "../effects.ts";
 import type { VolumeInputs } from "../inputs.ts";
 import { parsePool } from "../pool/index.ts";
+import { foreseesAdoption } from "./adopt.ts";
 import { checkVolume } from "./check.ts";
 import { createVolume, removeVolumes } from "./create.ts";
 import { findUse, inUse, refuseWhileUsed } from "./guard.ts";
@@ -99,6 +100,11 @@ async function create(
   const id = `${text(request.inputs.pool)}/${text(request.inputs.name)}`;
   if (context.preview) {
     const known = !containsUnknown(request.inputs.pool) && !containsUnknown(request.inputs.name);
+    if (!containsUnknown(request.inputs)) {
+      const inputs = decodeInputs("Volume", request.inputs);
+      if (await foreseesAdoption(provider, context, inputs, request.urn))
+        context.logger.info(adoptionLine(id));
+    }
     return { id: known ? id : "", outputs: await foresee(provider, context, request.inputs) };
   }
   const inputs = decodeInputs("Volume", request.inputs);

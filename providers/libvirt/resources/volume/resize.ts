@@ -3,7 +3,7 @@ import type { CallContext } from "../../../plugin/types.ts";
 import type { ProviderContext } from "../../context.ts";
 import { volumesChanged } from "../../host.ts";
 import type { VolumeInputs } from "../inputs.ts";
-import { findPool } from "./create.ts";
+import { findPool } from "./find-pool.ts";
 import { disksOn } from "./use.ts";
 import { fromMiB, parseVolume, toMiB, type VolumeFacts } from "./xml.ts";
 

@@ -3,7 +3,7 @@ import { isNotFound, LibvirtError } from "../../../client/errors.ts";
 import type { PoolSnapshot } from "../../../context.ts";
 import { element, renderXml } from "../../../xml/index.ts";
 import { parsePool } from "../../pool/xml.ts";
-import { findPool } from "../../volume/create.ts";
+import { findPool } from "../../volume/find-pool.ts";
 import { fromMiB, parseVolume, toMiB, type VolumeFacts } from "../../volume/xml.ts";
 import type { Definition } from "../definition.ts";
 import { rootTarget } from "../definition.ts";

@@ -4,30 +4,33 @@ import type { DomainRef } from "../../../client/types.ts";
 import { doing } from "../../../errors.ts";
 import { inputHash, judgeForCreate, newGeneration, ownedUuid } from "../../../ownership/index.ts";
 import { decodeInputs } from "../../../schema/index.ts";
-import type { DomainInputs } from "../../inputs.ts";
 import { definitionOf } from "../definition.ts";
 import { entriesOf } from "../entries.ts";
 import { addEntries } from "../host/network-entries.ts";
 import { createOverlay, deleteOverlay, overlayName, requireImage } from "../host/overlay.ts";
 import { freshReader } from "../host/reader.ts";
-import type { DomainMark, Pending } from "../mark.ts";
+import type { Pending } from "../mark.ts";
 import { type Run, withSignal } from "../run.ts";
 import { healthyFacts } from "../state.ts";
 import { type ParsedDomain, parseDomain } from "../xml/parse.ts";
-import { type Booted, boot } from "./boot.ts";
-import { defineDomain, newMark, setAutostart, undefineDomain, writeMark } from "./define.ts";
+import { type Adoption, adoptDomain, isAdoptable, planAdoption, refuseChanged } from "./adopt.ts";
+import { bringUp } from "./bring-up.ts";
+import { defineDomain, newMark, setAutostart, undefineDomain } from "./define.ts";
 import { type Outcome, partialFailure, powerAfterFailure } from "./result.ts";
 import { powerOff } from "./stop.ts";
 
 /**
- * Makes a domain, or goes on with what a killed create of the same resource and inputs left. The definition comes
- * first: its mark names the overlay, so that nothing that is made later can be lost.
+ * Makes a domain; or goes on with what a killed create of the same resource and inputs left; or adopts a complete one
+ * of this resource that is as declared, where the state was lost. The definition comes first: its mark names the
+ * overlay, so that nothing that is made later can be lost.
  */
 export async function createDomain(run: Run, raw: PropertyMap): Promise<Outcome> {
   const inputs = decodeInputs("Domain", raw);
   const definition = definitionOf(inputs);
   const uuid = ownedUuid(run.provider.config.owner, run.urn);
-  const present = await findPresent(run, uuid, inputHash(definition));
+  const found = await findPresent(run, uuid, inputHash(definition), raw);
+  if (found?.kind === "complete") return adoptDomain(run, inputs, found.adoption);
+  const present = found?.parsed;
   const image = definition.rootDisk === undefined ? undefined : await requireImage(run, definition.rootDisk);
   const generation = newGeneration();
   const rootVolume =
@@ -38,11 +41,10 @@ export async function createDomain(run: Run, raw: PropertyMap): Promise<Outcome>
           volume: overlayName(definition.name, generation),
         });
   const starts = inputs.running !== false;
-  // An adopted machine without a pending step was complete before its create was cut off from the state.
-  const pending: Pending | undefined = present === undefined ? "boot" : present.mark?.pending;
+  const pending: Pending = "boot";
   const mark = newMark(run, definition, generation, {
     ...(rootVolume === undefined ? {} : { disks: [rootVolume] }),
-    ...(pending === undefined ? {} : { pending }),
+    pending,
   });
   const ref = await defineDomain(run, {
     definition,
@@ -87,51 +89,38 @@ async function explainCreate(run: Run, error: unknown): Promise<unknown> {
   ).catch((explained: unknown) => explained);
 }
 
-/**
- * Notes that a machine is complete: it is ready on the first disk of its mark, and the others go. From the first note on
- * there is no way back to one of those; killed after it, the next run waits until the machine is ready and goes on here.
- */
-export async function settleMark(run: Run, ref: DomainRef, mark: DomainMark): Promise<void> {
-  const { pending: _pending, previous: _previous, ...done } = mark;
-  const [current, ...olds] = mark.disks ?? [];
-  if (olds.length > 0) {
-    await writeMark(run, ref, { ...done, pending: "ready" });
-    for (const old of olds) await deleteOverlay(run, old);
-  }
-  await writeMark(run, ref, { ...done, ...(current === undefined ? {} : { disks: [current] }) });
-}
-
-/** Starts a machine, waits until it is ready, and notes that nothing is left to do. Measures a new root disk only. */
-export async function bringUp(
-  run: Run,
-  ref: DomainRef,
-  inputs: DomainInputs,
-  mark: DomainMark,
-): Promise<Booted> {
-  const newRootDisk = mark.pending === "boot";
-  const booted = await boot(run, ref, inputs, newRootDisk);
-  await settleMark(run, ref, mark);
-  return newRootDisk ? booted : { ...booted, seconds: undefined };
-}
+/** What a create finds in its place: what a killed create left, or a machine that was complete. */
+type Present =
+  | { readonly kind: "begun"; readonly parsed: ParsedDomain }
+  | { readonly kind: "complete"; readonly adoption: Adoption };
 
 /**
  * What is there under our UUID or name.
  * @throws ProviderError where it is not ours to take over.
  */
-async function findPresent(run: Run, uuid: string, hash: string): Promise<ParsedDomain | undefined> {
+async function findPresent(
+  run: Run,
+  uuid: string,
+  hash: string,
+  raw: PropertyMap,
+): Promise<Present | undefined> {
   const reader = freshReader(run.provider, run.call.signal);
   const byName = await reader.byName(run.name);
   if (byName !== undefined && byName.uuid !== uuid) throw await taken(run, byName, hash);
   const seen = await reader.byUuid(uuid);
   if (seen === undefined) return undefined;
   const parsed = parseDomain(seen.xml, { volumeAt: await reader.volumeAt() });
-  const wanted = { owner: run.provider.config.owner, urn: run.urn, inputHash: hash };
-  const verdict = judgeForCreate(parsed.mark, wanted);
-  if (verdict.verdict === "adopt") return parsed;
-  const ours = parsed.mark?.owner === wanted.owner && parsed.mark.urn === wanted.urn;
-  if (!ours || parsed.mark?.pending !== "boot" || parsed.mark.previous !== undefined) {
-    throw refused(run, seen.ref.name, verdict.reason);
+  const { mark } = parsed;
+  if (mark !== undefined && isAdoptable(run, mark)) {
+    const adoption = await planAdoption(reader, seen, mark, raw);
+    refuseChanged(run, adoption);
+    return { kind: "complete", adoption };
   }
+  const wanted = { owner: run.provider.config.owner, urn: run.urn, inputHash: hash };
+  const verdict = judgeForCreate(mark, wanted);
+  if (verdict.verdict === "adopt") return { kind: "begun", parsed };
+  const ours = mark?.owner === wanted.owner && mark.urn === wanted.urn;
+  if (!ours) throw refused(run, seen.ref.name, verdict.reason);
   await discard(run, seen.ref, parsed);
   return undefined;
 }

@@ -1,6 +1,13 @@
 import { isNotFound, LibvirtError } from "../../../client/errors.ts";
 import type { DomainRef } from "../../../client/types.ts";
-import { inputHash, markNamespace, markPrefix } from "../../../ownership/index.ts";
+import {
+  inputHash,
+  markNamespace,
+  markPrefix,
+  recoveryKey,
+  recoveryNamespace,
+  renderRecovery,
+} from "../../../ownership/index.ts";
 import { parseXml, renderXml, renderXmlLine } from "../../../xml/index.ts";
 import type { Definition } from "../definition.ts";
 import { again } from "../host/again.ts";
@@ -29,7 +36,7 @@ export function newMark(
   run: Run,
   definition: Definition,
   generation: string,
-  rest: Pick<DomainMark, "disks" | "pending" | "previous">,
+  rest: Pick<DomainMark, "disks" | "pending" | "previous" | "bootSeconds">,
 ): DomainMark {
   return {
     owner: run.provider.config.owner,
@@ -76,6 +83,18 @@ export async function writeMark(run: Run, ref: DomainRef, mark: DomainMark): Pro
     const { client } = run.provider;
     const metadata = { uri: markNamespace, key: markPrefix, xml };
     await again(() => client.domainSetMetadata(ref, metadata, { config: true }));
+  } finally {
+    run.provider.cache.domains.invalidate();
+  }
+}
+
+/** Writes the recovery record alone; undefined takes it away. */
+export async function writeRecovery(run: Run, ref: DomainRef, record: string | undefined): Promise<void> {
+  const xml = record === undefined ? undefined : renderRecovery(record);
+  try {
+    const { client } = run.provider;
+    const metadata = { uri: recoveryNamespace, key: recoveryKey, xml };
+    await again(() => client.domainSetMetadata(ref, metadata, { config: true, ...withSignal(run) }));
   } finally {
     run.provider.cache.domains.invalidate();
   }

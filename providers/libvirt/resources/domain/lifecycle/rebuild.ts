@@ -11,7 +11,7 @@ import { type Run, withSignal } from "../run.ts";
 import { type DomainState, healthyFacts } from "../state.ts";
 import type { VolumePlace } from "../xml/parse-devices.ts";
 import { awaitBoot, type Booted, boot, startGuest } from "./boot.ts";
-import { settleMark } from "./create.ts";
+import { settleMark } from "./bring-up.ts";
 import { defineDomain, defineXml, setAutostart, writeMark } from "./define.ts";
 import { type Outcome, partialFailure, powerAfterFailure } from "./result.ts";
 import { powerOff, stopGuest } from "./stop.ts";
@@ -59,8 +59,9 @@ export async function rebuild(
     await writeMark(run, ref, { ...unchanged, disks: olds });
     throw error;
   }
+  const { bootSeconds: _ofOldDisk, ...rest } = mark;
   const made: DomainMark = {
-    ...mark,
+    ...rest,
     generation,
     disks: [fresh, ...olds],
     pending: "boot",
@@ -127,7 +128,7 @@ export async function finishRebuild(
   outcome: Outcome,
 ): Promise<void> {
   try {
-    await settleMark(run, ref, mark);
+    await settleMark(run, ref, mark, outcome.state.bootSeconds || undefined);
   } catch (error) {
     const facts = { ...outcome.facts, pending: "ready" as const };
     throw partialFailure(run, change.inputs, { ...outcome, facts }, error);

@@ -13,8 +13,8 @@ import { changesIdentity, type DomainPlan } from "../plan/plan.ts";
 import { type Run, withSignal } from "../run.ts";
 import { type DomainState, healthyFacts, measuredOn } from "../state.ts";
 import { type Booted, boot, changeKeys, startGuest } from "./boot.ts";
-import { bringUp } from "./create.ts";
-import { defineDomain, defineXml, newMark, setAutostart, writeMark } from "./define.ts";
+import { bringUp } from "./bring-up.ts";
+import { defineDomain, defineXml, newMark, setAutostart, writeMark, writeRecovery } from "./define.ts";
 import { applyLive } from "./live.ts";
 import { finishRebuild, nextGeneration, RolledBack, rebuild, rollBack } from "./rebuild.ts";
 import { type Outcome, partialFailure, powerAfterFailure } from "./result.ts";
@@ -91,6 +91,10 @@ function unreachable(action: never): never {
   throw new Error(`no step for ${String(action)}`);
 }
 
+/** The measured boot for a mark, where there is one. */
+const measured = (bootSeconds: number): Pick<DomainMark, "bootSeconds"> =>
+  bootSeconds === 0 ? {} : { bootSeconds };
+
 /** The mark with the new inputs; everything else as it is on the host. */
 function markOf(run: Run, change: Change, seen: Observation): DomainMark {
   const present = seen.parsed.mark;
@@ -98,6 +102,7 @@ function markOf(run: Run, change: Change, seen: Observation): DomainMark {
     ...(present?.disks === undefined ? {} : { disks: present.disks }),
     ...(present?.pending === undefined ? {} : { pending: present.pending }),
     ...(present?.previous === undefined ? {} : { previous: present.previous }),
+    ...measured(measuredOn(change.state, seen.rootVolume)),
   });
 }
 
@@ -162,7 +167,12 @@ async function write(
       current: seen.parsed,
       liveXml,
     });
-  } else await writeMark(run, ref, mark);
+  } else {
+    await writeMark(run, ref, mark);
+    const { recoveryRecord } = definition;
+    if (seen.parsed.definition.recoveryRecord !== recoveryRecord)
+      await writeRecovery(run, ref, recoveryRecord);
+  }
   if (seen.seen.autostart !== definition.autostart) {
     await setAutostart(run, ref, definition.autostart);
   }
@@ -320,6 +330,7 @@ export async function recoverDomain(run: Run, change: Change): Promise<Outcome> 
   const mark = newMark(run, definition, generation, {
     ...(rootVolume === undefined || change.state.imported ? {} : { disks: [rootVolume] }),
     ...(plan.newRootDisk ? { pending: "boot" as const } : plan.starts ? { pending: "ready" as const } : {}),
+    ...(plan.newRootDisk ? {} : measured(change.state.bootSeconds)),
   });
   const image = root === undefined || !plan.newRootDisk ? undefined : await requireImage(run, root);
   const ref = await defineDomain(run, { definition, uuid: change.state.uuid, mark, rootVolume });

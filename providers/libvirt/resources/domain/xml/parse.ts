@@ -1,4 +1,4 @@
-import type { Hold } from "../../../ownership/index.ts";
+import { findRecovery, type Hold } from "../../../ownership/index.ts";
 import {
   at,
   attribute,
@@ -76,6 +76,7 @@ export function parseDomain(text: string, context: ParseContext): ParsedDomain {
     ...managedDevices,
     autostart: false,
     restartTrigger: mark?.restartTrigger,
+    recoveryRecord: findRecovery(child(domain, "metadata")),
   });
   return { uuid, definition, mark, hold: holdOf(domain), rootVolume, unmanaged, element: domain };
 }

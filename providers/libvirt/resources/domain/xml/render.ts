@@ -1,4 +1,4 @@
-import { type Hold, holdElement } from "../../../ownership/index.ts";
+import { type Hold, holdElement, recoveryElement } from "../../../ownership/index.ts";
 import { element, type XmlElement } from "../../../xml/index.ts";
 import type { CpuDefinition, Definition } from "../definition.ts";
 import { type DomainMark, domainMarkElement } from "../mark.ts";
@@ -27,10 +27,11 @@ export interface RenderContext {
 
 const mib = (tag: string, value: number) => element(tag, { unit: "MiB" }, value);
 
-function metadataOf({ hold, mark }: RenderContext): XmlElement | undefined {
+function metadataOf({ recoveryRecord }: Definition, { hold, mark }: RenderContext): XmlElement | undefined {
   const parts = [
     mark === undefined ? undefined : domainMarkElement(mark, "definition"),
     hold === undefined ? undefined : holdElement(hold),
+    recoveryRecord === undefined ? undefined : recoveryElement(recoveryRecord),
   ].filter((part) => part !== undefined);
   return parts.length === 0 ? undefined : element("metadata", {}, parts);
 }
@@ -42,7 +43,7 @@ export function renderDomain(definition: Definition, context: RenderContext): Xm
     element("uuid", {}, context.uuid),
     definition.title !== undefined && element("title", {}, definition.title),
     definition.description !== undefined && element("description", {}, definition.description),
-    metadataOf(context),
+    metadataOf(definition, context),
     mib("memory", definition.maxMemoryMiB),
     mib("currentMemory", definition.memoryMiB),
     memoryBacking(definition),

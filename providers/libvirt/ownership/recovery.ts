@@ -1,0 +1,25 @@
+import { attribute, element, renderXmlLine, type XmlElement } from "../xml/index.ts";
+
+/** Namespace of the element that holds a machine's recovery record. It stands beside the mark of the owner and apart from it. */
+export const recoveryNamespace = "https://hyperlab.dev/xmlns/libvirt/recovery/1";
+/** Key (prefix) of that namespace for libvirt's metadata functions. */
+export const recoveryKey = "hyperlab-recovery";
+const recordName = "record";
+
+/** The record as an element for `<metadata>` of a definition. */
+export function recoveryElement(record: string): XmlElement {
+  return element(`${recoveryKey}:${recordName}`, { [`xmlns:${recoveryKey}`]: recoveryNamespace }, record);
+}
+
+/** The text for libvirt's metadata functions, which add the namespace (`recoveryNamespace`, `recoveryKey`) themselves. */
+export const renderRecovery = (record: string): string => renderXmlLine(element(recordName, {}, record));
+
+/** The record among the children of a domain's `<metadata>` element; undefined without one. */
+export function findRecovery(metadata: XmlElement | undefined): string | undefined {
+  const found = metadata?.children.find((node) => {
+    const [prefix, local] = node.name.includes(":") ? node.name.split(":") : [undefined, node.name];
+    const declaration = prefix === undefined ? "xmlns" : `xmlns:${prefix}`;
+    return local === recordName && attribute(node, declaration) === recoveryNamespace;
+  });
+  return found?.text.trim() || undefined;
+}
