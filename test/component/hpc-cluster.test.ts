@@ -22,6 +22,7 @@ async function declare(
     keyGenerations,
     options = {},
     power,
+    recoveryRecord,
     secret,
     ssh = {},
   }: {
@@ -30,6 +31,7 @@ async function declare(
     keyGenerations?: KeyGenerations;
     options?: pulumi.ComponentResourceOptions;
     power?: Record<string, "on" | "off">;
+    recoveryRecord?: string;
     secret?: string;
     ssh?: Partial<HpcClusterPlan["ssh"]>;
   } = {},
@@ -45,6 +47,7 @@ async function declare(
     owner: identity.owner,
     secret: secret ?? identity.secret,
     ...(keyGenerations === undefined ? {} : { keyGenerations }),
+    ...(recoveryRecord === undefined ? {} : { recoveryRecord }),
     imageBuilds: { base: build },
   };
   const cluster = new HpcCluster("dev", args, options);
@@ -206,6 +209,21 @@ describe("a rotation", () => {
     for (const machine of await told({ "ssh-host-keys": 3 }))
       expect(machine).toEqual({ sshHostKeyGeneration: 3 });
     for (const machine of await told({ "user-keys": 2 })) expect(machine).toEqual({ loginPublicKey });
+  });
+});
+
+describe("the recovery record", () => {
+  it("is kept with the controller alone, and with no machine where there is none", async () => {
+    const told = async (over: { recoveryRecord?: string }) => {
+      const { mocks } = await declare(2, false, over);
+      return mocks.ofType("libvirt:index:Domain").map(({ inputs, name }) => [name, inputs.recoveryRecord]);
+    };
+    expect(Object.fromEntries(await told({ recoveryRecord: "c2VhbGVk" }))).toEqual({
+      "dev-controller": "c2VhbGVk",
+      "dev-compute-01": undefined,
+      "dev-compute-02": undefined,
+    });
+    for (const [, record] of await told({})) expect(record).toBeUndefined();
   });
 });
 
