@@ -1,4 +1,5 @@
 import { openRecovery, type Recovery, RecoveryRecordError } from "../../components/stack-identity/index.ts";
+import { poweredByFile } from "../../planning/index.ts";
 import { controllerName } from "../../planning/names.ts";
 import { identityState, madeBy, parseEmptyState } from "../adopt/identity-state.ts";
 import { readMarks } from "../adopt/records.ts";
@@ -20,6 +21,8 @@ export interface AdoptedCluster {
   /** Name of the lab in the cluster file. */
   readonly lab: string;
   readonly controller: string;
+  /** Names of every machine that the cluster file declares. */
+  readonly machines: readonly string[];
   /** libvirt URI of the host. */
   readonly uri: string;
 }
@@ -29,8 +32,9 @@ export async function adopt(context: Context, options: UpOptions): Promise<numbe
   const config = readLab(context);
   if (config?.hpc === undefined) throw new Error("the cluster file of the stack declares no cluster");
   const { host, name } = config.hpc;
-  const cluster = { lab: config.name, controller: controllerName(name), uri: host.uri };
-  return adoptCluster(context, cluster, options, (machines) => prepareRun(context, "change", machines));
+  const machines = [...poweredByFile(config.hpc).keys()];
+  const cluster = { lab: config.name, controller: controllerName(name), machines, uri: host.uri };
+  return adoptCluster(context, cluster, options, (present) => prepareRun(context, "change", present));
 }
 
 /**
@@ -57,6 +61,7 @@ export async function adoptCluster(
   if (selected.kind === "none") refuse("record", selected.problem, selected.fix);
   const recovery = await opened(context, selected.record, passphrase, selected.owner, cluster.controller);
   mustHaveGenerations(context, recovery);
+  mustDeclare(cluster.machines, selected.machines);
   const session = await open(selected.machines);
   await ensureStack(session, layout);
   mustHoldNothing(stack, (await checkpoint(session, layout)).resources);
@@ -109,6 +114,18 @@ function mustHaveGenerations({ layout, root }: Context, { keyGenerations }: Reco
     "keys",
     `the cluster has ${list.join(" and ")}, as ${name} declares`,
     `write into ${name}, below config: "${layout.project}:keys: {${right.join(", ")}}"`,
+  );
+}
+
+/** A machine that is not declared would be in no state: nothing would ever empty or remove it. */
+function mustDeclare(declared: readonly string[], present: readonly string[]): void {
+  const missing = present.filter((name) => !declared.includes(name));
+  if (missing.length === 0) return;
+  const one = missing.length === 1;
+  refuse(
+    "cluster file",
+    `${missing.join(", ")} ${one ? "is" : "are"} on the host and of this stack, but the cluster file does not declare ${one ? "it" : "them"}`,
+    `declare ${one ? "it" : "them"} as before, and take ${one ? "it" : "them"} out with the update after the adoption, which empties ${one ? "it" : "them"} first`,
   );
 }
 

@@ -61,7 +61,8 @@ function lose(): void {
 
 async function adopt(over: Partial<AdoptedCluster> = {}): Promise<{ code: number; shown: string }> {
   const uri = `qemu+unix:///system?socket=${lab.gate.socket}`;
-  const cluster = { lab: "lab", controller: "controller", uri, ...over };
+  const machines = ["controller", "node", "rests"];
+  const cluster = { lab: "lab", controller: "controller", machines, uri, ...over };
   const before = stack.project.shown().length;
   const code = await adoptCluster(context(), cluster, { yes: true }, async () => stack.project.session);
   return { code, shown: stack.project.shown().slice(before) };
@@ -100,6 +101,9 @@ describe("adopt", () => {
     await expect(adopt({ controller: "node" })).rejects.toThrow(
       /node is of stack dev, but keeps no recovery record/,
     );
+    await expect(adopt({ machines: ["controller", "rests"] })).rejects.toThrow(
+      /node is on the host and of this stack, but the cluster file does not declare it/,
+    );
     const right = readFileSync(passphraseFile());
     writeFileSync(passphraseFile(), "another\n");
     await expect(adopt()).rejects.toThrow(
@@ -132,8 +136,7 @@ describe("adopt", () => {
     expect(observer.events).toEqual(["rests defined"]);
     observer.stop();
     expect({ code, shown }).toMatchObject({ code: 0 });
-    for (const name of ["controller", "node"])
-      expect(shown).toMatch(new RegExp(`^${name} +adopt `, "m"));
+    for (const name of ["controller", "node"]) expect(shown).toMatch(new RegExp(`^${name} +adopt `, "m"));
     for (const name of ["pool", "network", "image", "state"])
       expect(shown).toMatch(new RegExp(`^${name} .* adopt `, "m"));
     expect(await present()).toEqual(before);

@@ -238,6 +238,7 @@ describe("the preview table", () => {
       "deleted first, then made anew",
     ],
     ["n1: create, not started", "create", "", "not started"],
+    ["n1: adopt, it stays as it is", "adopt", "", "it stays as it is"],
   ])("reads %j", (line, effect, why, note) => {
     expect(parseEffectLine(line)).toEqual({ name: "n1", effect, why, note });
   });
@@ -297,6 +298,36 @@ describe("the preview table", () => {
       "after     Command  update  stdin",
       "",
       "4 of 5 machines and 1 other resource change.",
+    ]);
+  });
+
+  it("tells what is adopted from what is created", () => {
+    const volume = { type: "libvirt:index:Volume", urn: "urn:state" };
+    const summary = summarisePreview([
+      start(step("n1", "create")),
+      info("n1", "n1: adopt, it stays as it is"),
+      start(step("n2", "create")),
+      start(step("state", "create", volume)),
+      {
+        kind: "message",
+        severity: "info",
+        text: "lab/state: adopt, it stays as it is",
+        urn: "urn:state",
+        ephemeral: false,
+      },
+      start(step("seed", "create", { ...volume, urn: "urn:seed" })),
+    ]);
+    expect(renderPreview(summary, 120)).toEqual([
+      "machine  effect  why",
+      "n1       adopt   it stays as it is",
+      "n2       create",
+      "",
+      "resource  type    change  why",
+      "seed      Volume  create",
+      "state     Volume  adopt   it stays as it is",
+      "",
+      "2 of these are on the host already and adopted as they are.",
+      "1 of 2 machines and 1 other resource change.",
     ]);
   });
 
