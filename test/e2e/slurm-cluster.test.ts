@@ -1,5 +1,6 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { access } from "./scenarios/access.ts";
+import { adoption } from "./scenarios/adopt.ts";
 import { backups } from "./scenarios/backup.ts";
 import { byHand } from "./scenarios/by-hand.ts";
 import { changes } from "./scenarios/changes.ts";
@@ -65,6 +66,7 @@ describe("while an administrator keeps a node drained", () => {
 powerCut(cluster);
 hostMaintenance(cluster);
 backups(cluster);
+adoption(cluster);
 
 describe("afterwards", () => {
   it("both nodes run a job, and everything that ran is accounted for", async () => {
