@@ -81,6 +81,14 @@ export class LibvirtUriError extends Error {
   override readonly name = "LibvirtUriError";
 }
 
+/**
+ * True where libvirt itself answered, also within another error: what came of the call is known. After a broken connection
+ * or an abort it is not, so what was begun is better kept for the next run than half removed.
+ */
+export function isRefusal(error: unknown): boolean {
+  return error instanceof LibvirtError || (error instanceof Error && error.cause instanceof LibvirtError);
+}
+
 /** True if the daemon said that the domain, network, pool or volume does not exist. */
 export function isNotFound(error: unknown): error is LibvirtError {
   return error instanceof LibvirtError && notFoundCodes.has(error.codeName);

@@ -2,9 +2,12 @@ import { existsSync, mkdirSync, readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { createLibvirtClient, type LibvirtClient } from "../../../providers/libvirt/client/index.ts";
+import { storagePool } from "../../../providers/libvirt/client/procedures/storage.ts";
+import { answering, Gate } from "../../support/libvirt-gate.ts";
 import { clearHost, ProviderRun } from "../../support/libvirt-provider.ts";
 import { type OwnLibvirtd, startOwnLibvirtd } from "../../support/libvirtd.ts";
 import { wireError } from "../../support/plugin-client.ts";
+import { waitFor } from "../../support/wait.ts";
 
 let host: OwnLibvirtd;
 let libvirt: LibvirtClient;
@@ -86,6 +89,27 @@ describe("a pool", () => {
     const first = await run.create("Pool", "pool", { name: "pool", path });
     const second = await run.create("Pool", "pool", { name: "pool", path });
     expect(second.state.uuid).toBe(first.state.uuid);
+  });
+
+  it("whose create was cancelled when its directory was made goes with that directory after the next run", async () => {
+    const gate = await Gate.before(host.socket);
+    const cancelled = await ProviderRun.start({ uri: `qemu+unix:///system?socket=${gate.socket}`, owner });
+    try {
+      gate.closeAt(answering(storagePool.build));
+      const making = wireError(cancelled.create("Pool", "pool", { name: "pool", path }));
+      await waitFor("directory of the pool", () => gate.closed);
+      await cancelled.client.cancel();
+      gate.open();
+      expect((await making).message).toContain("cancel");
+    } finally {
+      await cancelled.stop();
+      await gate.stop();
+    }
+    expect(existsSync(path)).toBe(true);
+    const pool = await run.create("Pool", "pool", { name: "pool", path });
+    expect(pool.state.built).toBe(true);
+    await run.delete(pool);
+    expect(existsSync(path)).toBe(false);
   });
 
   it("of somebody else is refused, or adopted where that is asked for, and then stays", async () => {

@@ -15,7 +15,7 @@ import type {
   UpdateResult,
 } from "../../../plugin/types.ts";
 import { containsUnknown, type PropertyMap, type PropertyValue, Unknown } from "../../../plugin/values.ts";
-import { LibvirtConnectionError } from "../../client/errors.ts";
+import { isRefusal, LibvirtConnectionError } from "../../client/errors.ts";
 import type { NetworkRef } from "../../client/types.ts";
 import type { ContextSource, ProviderContext } from "../../context.ts";
 import { foreignReason, inputHash, type Mark, newGeneration, ownedUuid } from "../../ownership/index.ts";
@@ -155,6 +155,8 @@ async function make(
   try {
     await ensureStarted(provider, context, network, inputs);
   } catch (error) {
+    // By the definition's mark and MAC the next run knows what may have been made for its own.
+    if (!isRefusal(error)) throw error;
     await client.networkUndefine(network).catch((cleanup: unknown) => {
       context.logger.warning(`the half-made network ${inputs.name} could not be removed: ${String(cleanup)}`);
     });

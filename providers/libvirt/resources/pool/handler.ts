@@ -15,7 +15,7 @@ import type {
   UpdateResult,
 } from "../../../plugin/types.ts";
 import { containsUnknown, type PropertyMap, Unknown } from "../../../plugin/values.ts";
-import { LibvirtConnectionError, LibvirtError } from "../../client/errors.ts";
+import { isRefusal, LibvirtConnectionError, LibvirtError } from "../../client/errors.ts";
 import type { StoragePoolRef } from "../../client/types.ts";
 import type { ContextSource, PoolSnapshot, ProviderContext } from "../../context.ts";
 import { volumesChanged } from "../../host.ts";
@@ -136,6 +136,8 @@ async function make(
     const built = await start(provider, context, pool, inputs);
     return { uuid, adopted: false, built };
   } catch (error) {
+    // By its UUID the next run knows the pool, and with it a directory that may have been made, for its own.
+    if (!isRefusal(error)) throw error;
     await client.storagePoolUndefine(pool).catch((cleanup: unknown) => {
       context.logger.warning(`the half-made pool ${inputs.name} could not be removed: ${String(cleanup)}`);
     });
