@@ -1,5 +1,6 @@
 import { chmod, mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import type { OwnLibvirtd } from "./libvirtd.ts";
 import { Sshd } from "./sshd.ts";
 
 /** An sshd of a test's own, and an ssh that finds it under a name of its own configuration. */
@@ -18,8 +19,22 @@ export interface OwnSshHost {
   stop(): Promise<void>;
 }
 
-export async function startOwnSshHost(): Promise<OwnSshHost> {
-  const sshd = await Sshd.start();
+/** For `command`: runs what is asked for where the daemon is, whose network and folders are the host's. */
+export function shellOf({ directory }: OwnLibvirtd): string {
+  const namespaces = `/proc/$(cat ${directory}/libvirtd.pid)/ns`;
+  return `exec nsenter --mount=${namespaces}/mnt --net=${namespaces}/net sh -c "$SSH_ORIGINAL_COMMAND"`;
+}
+
+export interface OwnSshHostOptions {
+  /**
+   * Command of the host's shell that runs instead of what a client asks for, which is in `SSH_ORIGINAL_COMMAND`. Default:
+   * what is asked for. A session that only forwards has none.
+   */
+  readonly command?: string;
+}
+
+export async function startOwnSshHost({ command }: OwnSshHostOptions = {}): Promise<OwnSshHost> {
+  const sshd = await Sshd.start(command === undefined ? {} : { config: [`ForceCommand ${command}`] });
   const host = "hyperlab-test-host";
   const inFolder = (name: string) => join(sshd.folder, name);
   await chmod(inFolder("client"), 0o600);

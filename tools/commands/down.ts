@@ -7,8 +7,8 @@ import { ask } from "../report/ask.ts";
 import { shortType } from "../report/run-display.ts";
 import { removeSshFiles, sshFiles } from "../ssh/client-files.ts";
 import { type CheckpointSummary, readCheckpoint } from "../state/checkpoint.ts";
-import { settleState } from "../state/settle.ts";
 import { type Context, openSession } from "./context.ts";
+import { settle } from "./settle.ts";
 import { failure } from "./up.ts";
 
 /** What happens to protected volumes. */
@@ -75,7 +75,7 @@ async function existing(context: Context, session: EngineSession): Promise<Check
   await ensureStack(session, layout);
   const { hosts } = early ?? (await checkpoint(session, layout));
   if (hosts.some(isLocalSystem)) await startHypervisor({ report });
-  await settleState(session, layout, report);
+  await settle(context, session);
   return checkpoint(session, layout);
 }
 

@@ -9,12 +9,12 @@ import { isLocalSystem, labNeeds } from "../preflight/needs.ts";
 import { Refusal } from "../preflight/refusal.ts";
 import { ensureUserKey } from "../ssh/own-key.ts";
 import { type CheckpointSummary, readCheckpoint } from "../state/checkpoint.ts";
-import { settleState } from "../state/settle.ts";
 import { type Context, openSession, readLab, showFindings } from "./context.ts";
+import { settle } from "./settle.ts";
 
 /**
  * Everything before the engine may run: the cluster file is read, the local hypervisor is set up, what will not work
- * is named, the engine is obtained, and, before a change, what a killed run left is settled.
+ * is named, the engine is obtained, and, before a change, what a killed run or a killed libvirt left is settled.
  * @param machines Names of machines that are on the host already, besides those of the state. Default: none.
  * @throws Refusal where something stands in the way.
  */
@@ -40,7 +40,7 @@ export async function prepareRun(
   const session = await openSession(context);
   await ensureStack(session, context.layout);
   // A preview takes no lock and changes nothing, so it neither waits for a run nor mends what one left.
-  if (purpose === "change") await settleState(session, context.layout, context.report);
+  if (purpose === "change") await settle(context, session);
   if (local && lab && !early) {
     await preflight(context, lab, await checkpoint(session, context.layout), machines);
   }

@@ -58,8 +58,14 @@ ${FORWARD_PROBE}
 ask clock timedatectl show --property NTPSynchronized
 `;
 
+/** A shell that reads its script from standard input. */
+export interface HostCommand {
+  readonly program: string;
+  readonly args: readonly string[];
+}
+
 /** How the host behind a connection URI is asked: here, or by ssh as the user's own configuration says. */
-export function probeCommand(uri: string): { program: string; args: string[] } {
+export function probeCommand(uri: string): HostCommand {
   const { transport } = parseLibvirtUri(uri);
   if (transport.kind === "unix") return { program: "sh", args: ["-s"] };
   const { host, port, user } = transport;

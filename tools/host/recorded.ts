@@ -3,12 +3,16 @@ import { decodeInputs } from "../../providers/libvirt/schema/index.ts";
 import type { PropertyMap } from "../../providers/plugin/index.ts";
 import { recordedResources } from "../state/checkpoint.ts";
 
-/** A host of a stack with the machines that the state records on it. */
-export interface RecordedHost {
+/** A host of a stack, and as whom the stack marks what it makes there. */
+export interface RecordedOwner {
   /** Connection URI. */
   readonly uri: string;
-  /** Owner id of the stack, which the machines' marks carry. */
+  /** Owner id of the stack, which the marks carry. */
   readonly owner: string;
+}
+
+/** A host of a stack with the machines that the state records on it. */
+export interface RecordedHost extends RecordedOwner {
   readonly machines: readonly RecordedMachine[];
 }
 
@@ -32,17 +36,27 @@ const domainType = "libvirt:index:Domain";
 export function recordedHosts(deployment: unknown): RecordedHost[] {
   const resources = recordedResources(deployment).flatMap(readResource);
   const tiers = tiersOf(resources);
+  return providersOf(resources).map(({ on, owner, uri }) => {
+    const machines = resources
+      .filter((resource) => resource.type === domainType && resource.provider === on)
+      .map((resource) => machineOf(resource, tiers.get(resource.urn) ?? 0));
+    return { uri, owner, machines };
+  });
+}
+
+/** The hosts that a deployment records; whatever version recorded them. */
+export function recordedOwners(deployment: unknown): RecordedOwner[] {
+  const providers = providersOf(recordedResources(deployment).flatMap(readResource));
+  return providers.map(({ owner, uri }) => ({ uri, owner }));
+}
+
+/** `on` is what resources name as their provider. */
+function providersOf(resources: readonly Resource[]): (RecordedOwner & { readonly on: string })[] {
   return resources
     .filter(({ type }) => type === "pulumi:providers:libvirt")
-    .flatMap((provider) => {
-      const { owner, uri } = provider.inputs;
-      if (typeof owner !== "string" || typeof uri !== "string") return [];
-      const on = `${provider.urn}::${provider.id}`;
-      const machines = resources
-        .filter((resource) => resource.type === domainType && resource.provider === on)
-        .map((resource) => machineOf(resource, tiers.get(resource.urn) ?? 0));
-      return [{ uri, owner, machines }];
-    });
+    .flatMap(({ id, inputs: { owner, uri }, urn }) =>
+      typeof owner === "string" && typeof uri === "string" ? [{ uri, owner, on: `${urn}::${id}` }] : [],
+    );
 }
 
 function machineOf({ inputs, outputs, urn }: Resource, tier: number): RecordedMachine {

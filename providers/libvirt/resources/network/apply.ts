@@ -77,22 +77,28 @@ export async function ensureStarted(
 export function startError(provider: ProviderContext, inputs: NetworkInputs, error: unknown): unknown {
   if (!(error instanceof LibvirtError)) return error;
   const subnet = inputs.address === undefined ? undefined : parseHostAddress(inputs.address);
-  if (/already in use by interface/i.test(error.text) && subnet !== undefined) {
+  const [, user] = /already in use by interface (\S+)/i.exec(error.text) ?? [];
+  if (user !== undefined && user !== inputs.bridge && subnet !== undefined) {
     return new ProviderError(
       `the subnet ${subnetText(subnet)} of network "${inputs.name}" is already in use on ${provider.config.uri} (libvirt: ${error.text}). Choose another subnet.`,
       "failedPrecondition",
       error,
     );
   }
-  if (/bridge name .* already in use|File exists/i.test(error.text)) {
+  // Where the bridge has its address already, libvirt finds that first.
+  if (user !== undefined || /bridge name .* already in use|File exists/i.test(error.text)) {
     return new ProviderError(
-      `the bridge "${inputs.bridge}" of network "${inputs.name}" exists already on ${provider.config.uri} (libvirt: ${error.text}). Choose another bridge name, or mode bridge to use it as it is. Where libvirt was killed while it started this network, the bridge is what it left: "ip link delete ${inputs.bridge}" on the host removes it.`,
+      `the bridge "${inputs.bridge}" of network "${inputs.name}" exists already on ${provider.config.uri} (libvirt: ${error.text}). Choose another bridge name, or mode bridge to use it as it is. Where libvirt was killed while it started this network, the bridge is what it left, and the next "npm run up" removes it where it may act as root on the host; by hand: ${leftBridgeFix(inputs.name, inputs.bridge)}`,
       "failedPrecondition",
       error,
     );
   }
   return error;
 }
+
+/** Commands of root on the host that remove what a killed libvirt left of a network that it was starting. */
+export const leftBridgeFix = (name: string, bridge: string): string =>
+  `pkill -f dnsmasq/${name}.conf; ip link delete ${bridge}`;
 
 /** Changes what libvirt can change in a running network, and the definition with it. */
 export async function applyLive(
