@@ -15,7 +15,7 @@ export function explain(what: string, error: unknown): Error {
     return new ProviderError(`${what}: ${message}${advice}`, "unavailable", error);
   }
   if (error instanceof LibvirtError) {
-    return new ProviderError(`${what}: ${error.message}`, "failedPrecondition", error);
+    return new ProviderError(`${what}: ${error.message}${busyAdvice(error)}`, "failedPrecondition", error);
   }
   if (error instanceof LibvirtUriError)
     return new ProviderError(`${what}: ${error.message}`, "invalidArgument", error);
@@ -23,6 +23,18 @@ export function explain(what: string, error: unknown): Error {
     return new ProviderError(`${what}: ${error.message}`, "invalidArgument", error);
   }
   return error instanceof Error ? error : new Error(errorText(error));
+}
+
+/** libvirt's next daemon holds a guest whose start it had just begun when it was killed, and lets nobody at it. */
+function busyAdvice({ codeName, target, text }: LibvirtError): string {
+  const [, name] = /^domain (.+)$/.exec(target) ?? [];
+  if (codeName !== "VIR_ERR_OPERATION_TIMEOUT" || name === undefined || !/state change lock/.test(text))
+    return "";
+  return (
+    `. Something else works on it: wait and run it again. Where "virsh domstate --reason ${name}" says "paused (starting up)" and it ` +
+    "stays so, libvirt was killed while it started the machine, and holds it for ever: as root on the host, remove " +
+    `/run/libvirt/qemu/${name}.xml and restart libvirtd (or virtqemud), which leaves other machines alone`
+  );
 }
 
 /** Runs work on the host; what it throws says what was being done. An abort gives the signal's own reason. */
