@@ -1,12 +1,13 @@
 /** The faults themselves: each comes at an exact moment of a run, and its cause is gone when the run has ended. */
-import { closeSync, openSync, rmSync, writeSync } from "node:fs";
-import { join } from "node:path";
+import { closeSync, openSync, readdirSync, readFileSync, rmSync, writeSync } from "node:fs";
+import { basename, join } from "node:path";
 import { LibvirtError } from "../../providers/libvirt/client/errors.ts";
 import type { DomainRef } from "../../providers/libvirt/client/types.ts";
 import type { Operation } from "../../tools/engine/operate.ts";
 import { lockState } from "../../tools/state/lock.ts";
 import type { Lab, Ran, Stack } from "../engine/support/lab.ts";
 import { endProcesses } from "../engine/support/processes.ts";
+import type { OwnLibvirtd } from "../support/libvirtd.ts";
 import type { OwnSshHost } from "../support/ssh-host.ts";
 import { touched } from "./cycle.ts";
 import { gateMoment, QuestionCounter } from "./moments.ts";
@@ -18,6 +19,8 @@ export interface Scene {
   readonly ssh: OwnSshHost;
   /** Root of the small file system that holds the pool. */
   readonly disk: string;
+  /** Takes the names of guests that did not run, not yet or not any more, when libvirtd was killed while it saw to them. */
+  readonly idle: Set<string>;
 }
 
 /** The run under way, and what is to be done when it has ended. */
@@ -42,8 +45,11 @@ const harms: Readonly<Record<Fault, Harm>> = {
     lab.gate.openForOthers();
     return undefined;
   },
-  "restart libvirtd": async ({ lab }) => {
+  "restart libvirtd": async ({ idle, lab }) => {
     await lab.host.kill();
+    for (const note of notesOfGuests(lab.host)) {
+      if (isIdle(readFileSync(note, "utf8"))) idle.add(basename(note, ".xml"));
+    }
     await lab.host.start();
     lab.gate.open();
     return undefined;
@@ -61,6 +67,17 @@ const harms: Readonly<Record<Fault, Harm>> = {
   },
   "pause guest": pauseGuest,
 };
+
+/** The files in which libvirtd notes what becomes of each guest, as long as it is not off. */
+export function notesOfGuests({ directory }: OwnLibvirtd): string[] {
+  const folder = join(directory, "run", "qemu");
+  const names = readdirSync(folder).filter((name) => name.endsWith(".xml"));
+  return names.map((name) => join(folder, name));
+}
+
+/** Pure: whether libvirtd's note of a guest says that it has not run yet, or that it went off by itself. */
+export const isIdle = (note: string): boolean =>
+  /<domstatus state='(?:paused' reason='starting up'|shutdown')/.test(note);
 
 function fill(file: string): void {
   const descriptor = openSync(file, "w");

@@ -1,13 +1,15 @@
 /** What a phase came to, as lines that can be compared with those of another run. */
 import { createHash } from "node:crypto";
 import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
-import { dirname, join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { parseDeployment, recordedResources } from "../../tools/state/checkpoint.ts";
 import { lockState } from "../../tools/state/lock.ts";
 import { comparableDefinition } from "../engine/support/comparable.ts";
+import { inNamespace } from "../engine/support/inventory.ts";
 import type { Lab, Stack } from "../engine/support/lab.ts";
 import { processesWith } from "../engine/support/processes.ts";
-import { macs } from "./cycle.ts";
+import type { OwnLibvirtd } from "../support/libvirtd.ts";
+import { bridge, macs } from "./cycle.ts";
 
 /** Everything on the host and in the state, without what is random or counted in every object. */
 export async function outcomeOf(lab: Lab, stack: Stack, pool: string): Promise<string[]> {
@@ -37,6 +39,8 @@ export async function outcomeOf(lab: Lab, stack: Stack, pool: string): Promise<s
     ...stateOf((await stack.state()).text).map(plain),
     `lock: ${lockState(stack.project.layout).kind}`,
     `guests as processes: ${(await processesWith(`${pool}/`)).length}`,
+    `name servers as processes: ${(await nameServers(lab.host)).length}`,
+    ...firewallRules(lab.host),
   ];
   return lines.sort();
 }
@@ -65,6 +69,29 @@ function contentsOf(pool: string): string[] {
 function permissionsOf(path: string): string {
   const { mode, uid, gid } = statSync(path);
   return `${(mode & 0o7777).toString(8)} ${uid}:${gid}`;
+}
+
+/** Processes of libvirt's name servers on the host. */
+export async function nameServers(host: OwnLibvirtd): Promise<number[]> {
+  const all = await processesWith("--conf-file=/var/lib/libvirt/dnsmasq/");
+  // Those of other hosts have other mounts.
+  const own = `/${basename(host.directory)}/run /run/libvirt `;
+  return all.filter((pid) => readIfThere(`/proc/${pid}/mountinfo`).includes(own));
+}
+
+/** A process may end between the list and the look. */
+function readIfThere(file: string): string {
+  try {
+    return readFileSync(file, "utf8");
+  } catch {
+    return "";
+  }
+}
+
+/** libvirt's rules for the lab's bridge. */
+function firewallRules(host: OwnLibvirtd): string[] {
+  const rules = inNamespace(host, "net", ["sh", "-c", "iptables-save; ip6tables-save"]).split("\n");
+  return rules.filter((rule) => rule.includes(` ${bridge} `)).map((rule) => `firewall rule: ${rule}`);
 }
 
 async function powers({ libvirt }: Lab): Promise<string[]> {
@@ -122,15 +149,27 @@ export async function boots({ libvirt }: Lab): Promise<ReadonlyMap<string, numbe
   return new Map(refs.filter(({ id }) => id >= 0).map(({ name, id }) => [name, id]));
 }
 
-/** Every end of a guest, as libvirt notes it in the guest's log: this outlives its daemon. */
-export function endsOfGuests(lab: Lab): string[] {
+/** An end of a guest, as libvirt notes it in the guest's log. */
+export interface End {
+  readonly guest: string;
+  /** libvirt's word, for example `shutdown`. */
+  readonly reason: string;
+  readonly text: string;
+}
+
+/** Every end of a guest; libvirt's log of it outlives its daemon. */
+export function endsOfGuests(lab: Lab): End[] {
   const folder = join(lab.host.directory, "log", "qemu");
   if (!existsSync(folder)) return [];
-  return readdirSync(folder).flatMap((file) =>
-    [...readFileSync(join(folder, file), "utf8").matchAll(/^(.*): shutting down, reason=(\w+)$/gm)].map(
-      ([, time, reason]) => `${file.replace(/\.log$/, "")} ended by ${reason} at ${time}`,
-    ),
-  );
+  return readdirSync(folder).flatMap((file) => {
+    const guest = basename(file, ".log");
+    const log = readFileSync(join(folder, file), "utf8");
+    return [...log.matchAll(/^(.*): shutting down, reason=(\w+)$/gm)].map(([, time, reason = ""]) => ({
+      guest,
+      reason,
+      text: `${guest} ended by ${reason} at ${time}`,
+    }));
+  });
 }
 
 /** Processes of the engine, of its programs and of the provider. */

@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import { isIdle } from "../../faults/inject.ts";
 import { parseOptions } from "../../faults/options.ts";
 import { difference, isForgotten } from "../../faults/outcome.ts";
 import type { Point } from "../../faults/plan.ts";
@@ -45,6 +46,18 @@ describe("what a killed libvirtd forgot", () => {
     expect(forgotten("lib/qemu/domain-7-lab-worker/monitor.sock")).toBe(true);
     expect(forgotten("lib/qemu/save/lab-leaving.save")).toBe(false);
     expect(forgotten("pool/domain-8-root")).toBe(false);
+  });
+});
+
+describe("a guest when libvirtd is killed", () => {
+  it.each([
+    ["paused", "starting up", true],
+    ["shutdown", "unknown", true],
+    ["paused", "user", false],
+    ["running", "booted", false],
+  ])("that libvirtd notes as %s (%s) does not run: %s", (state, reason, idle) => {
+    const note = `<!-- generated -->\n<domstatus state='${state}' reason='${reason}' pid='12'>\n</domstatus>`;
+    expect(isIdle(note)).toBe(idle);
   });
 });
 
