@@ -1,7 +1,7 @@
 import type { AccessConfig, HpcConfig } from "../config/model.ts";
 import type { HostFacts } from "./facts.ts";
 import { type Findings, HPC } from "./findings.ts";
-import { type Forward, meet, type PresentForward, sameForward } from "./forward-units.ts";
+import { type Forward, meet, type PresentForward, sameForward, socketName } from "./forward-units.ts";
 
 const PATH = `${HPC}.access.forward`;
 /** Where SSH of the host itself listens. */
@@ -98,12 +98,9 @@ function checkHost(
   const taken = takenBy(declared, forwards.value);
   if (taken !== undefined) {
     const text = `the host leads port ${declared.port} to cluster ${taken.cluster}`;
-    findings.error(
-      "forward-port-taken",
-      `${PATH}.port`,
-      text,
-      "Choose another port, or another address (listen).",
-    );
+    const close = `systemctl disable --now ${socketName(taken.cluster)}`;
+    const remedy = `Choose another port or address (listen), or close that one on the host: ${close}, and delete its units.`;
+    findings.error("forward-port-taken", `${PATH}.port`, text, remedy);
   } else if (own === undefined || !sameForward(own, declared)) {
     const text =
       own === undefined

@@ -39,13 +39,14 @@ export function planForward(facts: ForwardFacts, { cluster, forward }: ForwardNe
     .filter(({ after, before }) => before !== after);
   const socket = socketName(cluster);
   const { active, enabled } = stateOf(facts, cluster);
+  const starts = !active || files.length > 0;
   return {
-    first: [],
+    // The program stops with its socket. One that is off tells a later run that this one did not come to its end.
+    first: active && starts ? [["systemctl", "stop", socket]] : [],
     files,
     commands: [
       ...(enabled ? [] : [["systemctl", "enable", socket]]),
-      // The program follows its socket.
-      ...(active && files.length === 0 ? [] : [["systemctl", "restart", socket]]),
+      ...(starts ? [["systemctl", "start", socket]] : []),
     ],
   };
 }

@@ -52,7 +52,7 @@ export function planPreparation(system: SystemFacts, needs: HostNeeds): Preparat
   const settings = planSettings(system, times);
   const units = planUnits(system, times);
   const forward = forwardPlan(system, needs);
-  const reload = units.files.length + forward.files.length > 0;
+  const reload = units.files.length + forward.files.length + forward.commands.length > 0;
   return {
     first: forward.first,
     files: [...settings.files, ...units.files, ...forward.files],

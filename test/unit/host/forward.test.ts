@@ -9,7 +9,7 @@ import { checkForwards } from "../../../tools/host/checks/forward.ts";
 import type { HostNeeds } from "../../../tools/host/facts.ts";
 import { parseFiles, parseListeners } from "../../../tools/host/forward-facts.ts";
 import { forwardNeeds } from "../../../tools/host/gather.ts";
-import { planPreparation } from "../../../tools/host/prepare.ts";
+import { type Preparation, planPreparation } from "../../../tools/host/prepare.ts";
 import { known, unknown } from "../../../tools/preflight/facts.ts";
 import { Reporter } from "../../../tools/report/progress.ts";
 import { hpcOf, config as labConfig } from "../planning/lab.ts";
@@ -59,7 +59,7 @@ describe("a port of the host", () => {
     expect(commandsOf(plan)).toEqual([
       "systemctl daemon-reload",
       "systemctl enable hyperlab-forward-lab.socket",
-      "systemctl restart hyperlab-forward-lab.socket",
+      "systemctl start hyperlab-forward-lab.socket",
     ]);
   });
 
@@ -79,15 +79,19 @@ describe("a port of the host", () => {
     expect(plan.files.length).toBeGreaterThan(0);
     expect(plan.files.flatMap(({ overrides }) => overrides)).toEqual([]);
     expect(commandsOf(plan)).toEqual([
+      "systemctl stop hyperlab-forward-lab.socket",
       "systemctl daemon-reload",
-      "systemctl restart hyperlab-forward-lab.socket",
+      "systemctl start hyperlab-forward-lab.socket",
     ]);
   });
 
   it("whose socket is off is an error, and is started", () => {
     const off = { ...open(), sockets: new Map([socketOf("lab", "inactive")]), listening: known([]) };
     expect(check(off)).toEqual(["error forward: hyperlab-forward-lab.socket is enabled and not active"]);
-    expect(commandsOf(prepare(off))).toEqual(["systemctl restart hyperlab-forward-lab.socket"]);
+    expect(commandsOf(prepare(off))).toEqual([
+      "systemctl daemon-reload",
+      "systemctl start hyperlab-forward-lab.socket",
+    ]);
   });
 
   it("whose files somebody else wrote is taken over only with a word about it", () => {
@@ -167,37 +171,69 @@ describe("a port of the host", () => {
     expect(prepare(open(), unread).files).toEqual([]);
   });
 
-  it("comes to rest: what a plan makes needs no other plan, whatever was there before", () => {
-    const other = fc.record({
+  it("comes to rest: what a plan makes is declared, runs so, and needs no other plan, wherever an earlier run ended", () => {
+    const some = fc.record({
       port: fc.constantFrom(2222, 2223),
       target: fc.constantFrom("10.50.0.2", "10.50.0.3"),
     });
-    const before = fc.option(other, { nil: undefined });
+    const wishes = fc.array(fc.option(some, { nil: undefined }), { minLength: 1, maxLength: 4 });
     fc.assert(
-      fc.property(before, before, fc.boolean(), (was, wanted, active) => {
-        const present = was === undefined ? [] : filesOf({ ...forward, ...was });
-        const facts = forwardFacts({
-          files: new Map(present),
-          sockets: new Map(was === undefined ? [] : [socketOf("lab", active ? "active" : "inactive")]),
-        });
-        const goal = wanted === undefined ? needs : declared(wanted);
-        const plan = prepare(facts, goal);
-        const files = new Map(present);
-        for (const { after, path } of plan.files) {
-          if (after === undefined) files.delete(path);
-          else files.set(path, after);
+      fc.property(wishes, fc.nat(9), (wanted, cut) => {
+        const host = new Host();
+        for (const [index, wish] of wanted.entries()) {
+          const goal = wish === undefined ? needs : declared(wish);
+          const last = index === wanted.length - 1;
+          host.apply(prepare(host.facts(), goal), last ? undefined : cut);
+          if (!last) continue;
+          const again = prepare(host.facts(), goal);
+          expect([...again.files, ...commandsOf(again)]).toEqual([]);
+          expect(check(host.facts(), goal).every((line) => line.startsWith("passed"))).toBe(true);
+          const files = wish === undefined ? undefined : new Map(filesOf({ ...forward, ...wish }));
+          expect(host.running).toEqual(files);
         }
-        const after = forwardFacts({
-          files,
-          sockets: new Map(wanted === undefined ? [] : [socketOf("lab")]),
-        });
-        const again = prepare(after, goal);
-        expect([...again.files, ...commandsOf(again)]).toEqual([]);
-        expect(check(after, goal).every((line) => line.startsWith("passed"))).toBe(true);
       }),
     );
   });
 });
+
+/** Files and systemd as they take a plan, which may be cut off after some steps. */
+class Host {
+  files = new Map<string, string>();
+  loaded = this.files;
+  running: ReadonlyMap<string, string> | undefined;
+  enabled = false;
+
+  facts() {
+    const unit = new Map([
+      ["ActiveState", this.running === undefined ? "inactive" : "active"],
+      ["UnitFileState", this.enabled ? "enabled" : "disabled"],
+    ]);
+    return forwardFacts({
+      files: new Map(this.files),
+      sockets: new Map([[socketName("lab"), unit]]),
+      listening: known([]),
+    });
+  }
+
+  apply({ commands, files, first }: Preparation, cut = Number.POSITIVE_INFINITY): void {
+    const steps = [
+      ...first.map((command) => () => this.#run(command[1])),
+      ...files.map(({ after, path }) => () => {
+        if (after === undefined) this.files.delete(path);
+        else this.files.set(path, after);
+      }),
+      ...commands.map((command) => () => this.#run(command[1])),
+    ];
+    for (const step of steps.slice(0, cut)) step();
+  }
+
+  #run(verb: string | undefined): void {
+    if (verb === "daemon-reload") this.loaded = new Map(this.files);
+    if (verb === "start" && this.running === undefined) this.running = this.loaded;
+    if (verb === "stop" || verb === "disable") this.running = undefined;
+    if (verb === "enable" || verb === "disable") this.enabled = verb === "enable";
+  }
+}
 
 describe("what a cluster file asks of a host", () => {
   const lab = labConfig({ hpc: "access: { forward: { port: 2222 } }" });
@@ -274,7 +310,7 @@ describe("applying", () => {
     expect(seen).toEqual([
       ["daemon-reload", units],
       ["enable", units],
-      ["restart", units],
+      ["start", units],
     ]);
     seen.length = 0;
     const removal = prepare(open(), needs);
