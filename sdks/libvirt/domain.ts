@@ -254,7 +254,7 @@ export interface DomainArgs {
      */
     ready?: pulumi.Input<inputs.ReadyArgs | undefined>;
     /**
-     * Text that is kept with the definition on the host, for whoever has to rebuild the state of the stack when it is lost. Whoever may read the definition can read it: encrypt what is in it. The guest cannot see it, and is not touched when it changes. Base64. Change: live (is noted beside the mark; the guest is not touched).
+     * Text that is kept with the definition on the host, for whoever has to rebuild the state of the stack when it is lost. Whoever may read the definition can read it: encrypt what is in it. The guest cannot see it, and the machine is not touched when it changes. Base64. Change: none.
      */
     recoveryRecord?: pulumi.Input<string | undefined>;
     /**

@@ -32,10 +32,8 @@ export const lifecycle = {
     type: "string",
     pattern: "^[A-Za-z0-9+/]+={0,2}$",
     description:
-      "Text that is kept with the definition on the host, for whoever has to rebuild the state of the stack when it is lost. Whoever may read the definition can read it: encrypt what is in it. The guest cannot see it, and is not touched when it changes. Base64.",
-    effect: [
-      { when: "otherwise", effect: "live", because: "is noted beside the mark; the guest is not touched" },
-    ],
+      "Text that is kept with the definition on the host, for whoever has to rebuild the state of the stack when it is lost. Whoever may read the definition can read it: encrypt what is in it. The guest cannot see it, and the machine is not touched when it changes. Base64.",
+    effect: "none",
   },
   deriveSshHostKey: {
     type: "boolean",

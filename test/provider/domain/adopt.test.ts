@@ -66,13 +66,13 @@ describe("a machine whose state was lost", () => {
 
   it("with a difference that needs no restart is adopted, and changed by the next update", async () => {
     await made();
-    const now = { ...declared, recoveryRecord: "b3RoZXI=" };
+    const now = { ...declared, description: "A node" };
     expect((await previewed(now)).line).toBe(
-      "node: adopt, it stays as it is; by the next update: live (recoveryRecord c2VhbGVk → b3RoZXI=)",
+      "node: adopt, it stays as it is; by the next update: live (description set to A node)",
     );
     const machine = await new Machine(host.stack, "node").create(now);
     await machine.refresh();
-    expect(await machine.preview(now)).toBe("node: live (recoveryRecord c2VhbGVk → b3RoZXI=)");
+    expect(await machine.preview(now)).toBe("node: live (description set to A node)");
     const { id } = await present();
     await machine.update(now);
     await machine.refresh();
@@ -141,6 +141,7 @@ describe("a recovery record", () => {
   it("is noted without another definition being written, and taken away again", async () => {
     const machine = await new Machine(host.stack, "node").create(node());
     const [before, calls] = [await present(), host.stack.agent("node").calls.length];
+    expect(await machine.preview(node({ recoveryRecord }))).toMatch(/^node: no effect on the machine /);
     await machine.update(node({ recoveryRecord }));
     const xml = (await present()).xml;
     expect(xml).toContain(`>${recoveryRecord}</hyperlab-recovery:record>`);

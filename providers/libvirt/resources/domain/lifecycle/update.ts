@@ -9,7 +9,7 @@ import { addEntries, removeEntries } from "../host/network-entries.ts";
 import type { Observation } from "../host/observe.ts";
 import { createOverlay, growOverlay, overlayName, requireImage } from "../host/overlay.ts";
 import type { DomainMark } from "../mark.ts";
-import { changesIdentity, type DomainPlan } from "../plan/plan.ts";
+import { type Action, changesIdentity, type DomainPlan } from "../plan/plan.ts";
 import { type Run, withSignal } from "../run.ts";
 import { type DomainState, healthyFacts, measuredOn } from "../state.ts";
 import { type Booted, boot, changeKeys, startGuest } from "./boot.ts";
@@ -31,11 +31,18 @@ export interface Change {
   readonly state: DomainState;
 }
 
+/** What no update carries out. */
+const impossible: ReadonlySet<Action> = new Set(["recover", "replace", "forbidden"]);
+
 /** Carries out a plan on a domain that exists. */
 export async function updateDomain(run: Run, change: Change, seen: Observation): Promise<Outcome> {
-  const { plan } = change;
+  const { definition, plan } = change;
   const mark = markOf(run, change, seen);
   await refuseSaved(run, change, seen);
+  // By itself, and first: what else happens to the machine may fail, and the record is no part of what it is.
+  if (!impossible.has(plan.action) && seen.parsed.definition.recoveryRecord !== definition.recoveryRecord) {
+    await writeRecovery(run, seen.seen.ref, definition.recoveryRecord);
+  }
   switch (plan.action) {
     case "nothing":
     case "record":
@@ -167,12 +174,7 @@ async function write(
       current: seen.parsed,
       liveXml,
     });
-  } else {
-    await writeMark(run, ref, mark);
-    const { recoveryRecord } = definition;
-    if (seen.parsed.definition.recoveryRecord !== recoveryRecord)
-      await writeRecovery(run, ref, recoveryRecord);
-  }
+  } else await writeMark(run, ref, mark);
   if (seen.seen.autostart !== definition.autostart) {
     await setAutostart(run, ref, definition.autostart);
   }

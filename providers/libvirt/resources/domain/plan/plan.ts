@@ -172,13 +172,12 @@ const policies = new Set([
   "maxUnavailable",
 ]);
 
-/** True where a change is in the domain's XML: sizes of disks, autostart, what the guest is told and what is noted beside the mark are not. */
+/** True where a change is in the domain's XML: sizes of disks, autostart and what the guest is told are not. */
 function writesDefinition(changes: readonly Change[]): boolean {
   return changes.some(
     ({ effect, path }) =>
       effect !== "none" &&
       path !== "autostart" &&
-      path !== "recoveryRecord" &&
       !identityInputs.includes(path) &&
       !path.startsWith("rootDisk."),
   );
