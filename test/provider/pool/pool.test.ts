@@ -112,6 +112,17 @@ describe("a pool", () => {
     expect(existsSync(path)).toBe(false);
   });
 
+  it("is adopted in a preview where it is there, not where it is to be replaced", async () => {
+    const { state, urn } = await run.create("Pool", "pool", { name: "pool", path });
+    const elsewhere = { name: "pool", path: `${path}x` };
+    for (const inputs of [elsewhere, { name: "pool", path }]) {
+      const foreseen = await run.client.create(urn, inputs, { preview: true });
+      expect(foreseen.outputs).toMatchObject({ uuid: state.uuid });
+    }
+    await run.plugin.engine.waitForLine("pool: adopt, it stays as it is");
+    expect(run.plugin.engine.lines.filter(({ message }) => message.includes("adopt,"))).toHaveLength(1);
+  });
+
   it("of somebody else is refused, or adopted where that is asked for, and then stays", async () => {
     const other = await secondRun("another-owner");
     try {

@@ -13,36 +13,27 @@ import type {
   UpdateRequest,
   UpdateResult,
 } from "../../../plugin/types.ts";
-import {
-  containsUnknown,
-  isArray,
-  isObject,
-  type PropertyMap,
-  reveal,
-  Unknown,
-} from "../../../plugin/values.ts";
+import { containsUnknown, isObject, type PropertyMap, reveal } from "../../../plugin/values.ts";
 import { LibvirtConnectionError } from "../../client/errors.ts";
 import type { ContextSource, ProviderContext } from "../../context.ts";
-import { sshHostPublicKey } from "../../identity/index.ts";
 import { ownedUuid } from "../../ownership/index.ts";
 import { decodeInputs } from "../../schema/index.ts";
 import { checkChange, checkDomain } from "./check.ts";
 import { definitionOf } from "./definition.ts";
+import { foreseeAdoption, foreseeCreate, foreseeUpdate, measures } from "./foresee.ts";
 import { observe } from "./host/observe.ts";
-import { overlayName } from "./host/overlay.ts";
 import { cachedReader, freshReader } from "./host/reader.ts";
 import { type Adoption, findAdoption, machineLine, refuseChanged } from "./lifecycle/adopt.ts";
 import { createDomain } from "./lifecycle/create.ts";
 import { deleteDomain } from "./lifecycle/delete.ts";
 import { readDomain } from "./lifecycle/read.ts";
-import { nextGeneration } from "./lifecycle/rebuild.ts";
 import type { Outcome } from "./lifecycle/result.ts";
 import { type Change, recoverDomain, updateDomain } from "./lifecycle/update.ts";
 import { type Facts, recordedFacts } from "./plan/facts.ts";
 import { createLine } from "./plan/line.ts";
 import { changesIdentity, type DomainPlan, isHeavier, planDomain } from "./plan/plan.ts";
 import { type DomainParts, type Run, realParts } from "./run.ts";
-import { type DomainState, decodeState, encodeState, formatPlace } from "./state.ts";
+import { type DomainState, decodeState, encodeState } from "./state.ts";
 
 /** Virtual machines. Each owns its root overlay and its entries in networks; the mark in its metadata says so. */
 export function domainHandler(source: ContextSource, parts: DomainParts = realParts): ResourceHandler {
@@ -133,7 +124,11 @@ async function create(
   const { refreshBeforeUpdate } = run.provider.config;
   if (run.call.preview) {
     const adoption = replaced.has(request.urn) ? undefined : await adoptable(run, request.inputs);
-    if (adoption !== undefined) return foreseeAdoption(run, request.inputs, adoption);
+    if (adoption !== undefined) {
+      refuseChanged(run, adoption);
+      run.call.logger.info(machineLine(run.name, adoption));
+      return { id: run.name, outputs: foreseeAdoption(run, request.inputs, adoption), refreshBeforeUpdate };
+    }
     if (!replaced.has(request.urn)) run.call.logger.info(createLine(reveal(request.inputs)));
     return { id: "", outputs: foreseeCreate(run, request.inputs), refreshBeforeUpdate };
   }
@@ -152,62 +147,6 @@ async function adoptable(run: Run, raw: PropertyMap): Promise<Adoption | undefin
     if (error instanceof LibvirtConnectionError) return undefined;
     throw error;
   }
-}
-
-function foreseeAdoption(run: Run, raw: PropertyMap, adoption: Adoption): CreateResult {
-  refuseChanged(run, adoption);
-  run.call.logger.info(machineLine(run.name, adoption));
-  const { state, plan, mark } = adoption;
-  const inputs = reveal(raw);
-  const outputs = {
-    uuid: state.uuid,
-    generation: new Unknown(),
-    ...(state.rootVolume === undefined ? {} : { rootVolume: formatPlace(state.rootVolume) }),
-    bootSeconds:
-      plan.starts && mark.pending === "boot" && isWaitedFor(inputs) ? new Unknown() : state.bootSeconds,
-    ...addressAndKey(run, inputs),
-  };
-  return { id: run.name, outputs, refreshBeforeUpdate: run.provider.config.refreshBeforeUpdate };
-}
-
-/** Everything that follows from the inputs; the rest is unknown until the machine is made. */
-function foreseeCreate(run: Run, raw: PropertyMap): PropertyMap {
-  const inputs = reveal(raw);
-  return {
-    uuid: ownedUuid(run.provider.config.owner, run.urn),
-    generation: new Unknown(),
-    ...(inputs.rootDisk === undefined ? {} : { rootVolume: new Unknown() }),
-    bootSeconds: inputs.running !== false && isWaitedFor(inputs) ? new Unknown() : 0,
-    ...addressAndKey(run, inputs),
-  };
-}
-
-/** True where a machine with these inputs is not only started, but waited for. */
-function isWaitedFor(inputs: PropertyMap): boolean {
-  return !isObject(inputs.ready) || inputs.ready.wait !== "none";
-}
-
-/** True where the update may measure the first boot of a root disk, or makes one that is not booted yet. */
-function measures(plan: DomainPlan, state: PropertyMap): boolean {
-  return plan.newRootDisk || (plan.starts && state.pending === "boot");
-}
-
-function addressAndKey(run: Run, inputs: PropertyMap): PropertyMap {
-  const interfaces = isArray(inputs.interfaces) ? inputs.interfaces : [];
-  const addresses = interfaces.map((nic) => (isObject(nic) ? nic.address : undefined));
-  const address = addresses.find((candidate) => candidate !== undefined && candidate !== null);
-  const secret = run.provider.config.identitySecret;
-  const { name, sshHostKeyGeneration: generation = 1 } = inputs;
-  const key =
-    inputs.deriveSshHostKey !== true || secret === undefined
-      ? undefined
-      : typeof name === "string" && typeof generation === "number"
-        ? sshHostPublicKey(secret, name, generation)
-        : new Unknown();
-  return {
-    ...(address === undefined ? {} : { address }),
-    ...(key === undefined ? {} : { sshHostPublicKey: key }),
-  };
 }
 
 async function update(run: Run, request: UpdateRequest): Promise<UpdateResult> {
@@ -245,37 +184,6 @@ function refuseShortLimit(run: Run, raw: PropertyMap): void {
       "Raise customTimeouts of the resource, or lower quiesce.timeoutSeconds.",
     "failedPrecondition",
   );
-}
-
-/** The outputs after the update. A new root disk has a name that is known before it is made. */
-function foreseeUpdate(run: Run, request: UpdateRequest, plan: DomainPlan): PropertyMap {
-  const inputs = reveal(request.inputs);
-  const state = decodeState(request.state);
-  const kept: PropertyMap = {
-    uuid: state.uuid,
-    generation: state.generation,
-    ...(state.rootVolume === undefined ? {} : { rootVolume: formatPlace(state.rootVolume) }),
-    ...(state.imported ? { imported: true } : {}),
-    ...(request.state.quiesceHook === undefined ? {} : { quiesceHook: request.state.quiesceHook }),
-    bootSeconds: !measures(plan, request.state)
-      ? state.bootSeconds
-      : plan.starts && isWaitedFor(inputs)
-        ? new Unknown()
-        : 0,
-    ...addressAndKey(run, inputs),
-  };
-  const root = inputs.rootDisk;
-  if (!plan.newRootDisk || !isObject(root)) return kept;
-  const { image, pool } = root;
-  if (typeof image !== "string" || typeof pool !== "string") {
-    return { ...kept, generation: new Unknown(), rootVolume: new Unknown() };
-  }
-  const generation = nextGeneration(state.generation, image);
-  return {
-    ...kept,
-    generation,
-    rootVolume: formatPlace({ pool, volume: overlayName(run.name, generation) }),
-  };
 }
 
 /**

@@ -115,7 +115,9 @@ async function foresee(
   try {
     const pools = await provider.cache.pools.get(context.signal);
     const found = pools.find((pool) => pool.ref.name === inputs.name);
-    if (found?.ref.uuid === uuid) context.logger.info(adoptionLine(inputs.name));
+    // One that is replaced, for another path, is still there when its creation is previewed.
+    const present = found?.ref.uuid === uuid && parsePool(found.xml).path === inputs.path;
+    if (present) context.logger.info(adoptionLine(inputs.name));
     if (inputs.adopt !== true) return { uuid };
     return { uuid: found?.ref.uuid ?? uuid };
   } catch (error) {
