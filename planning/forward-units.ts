@@ -29,6 +29,7 @@ const PREFIX = "hyperlab-forward-";
 const CONNECTIONS = 1024;
 const FILES = 8192;
 
+/** Name of the unit that listens on the port. */
 export const socketName = (cluster: string): string => `${PREFIX}${cluster}.socket`;
 const serviceName = (cluster: string): string => `${PREFIX}${cluster}.service`;
 /** Files of both units of a cluster. */
