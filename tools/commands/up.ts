@@ -1,4 +1,5 @@
 import { isDeepStrictEqual } from "node:util";
+import { controllerName } from "../../planning/names.ts";
 import { type EngineSession, operate } from "../engine/operate.ts";
 import { checkpoint, stackOutputs } from "../engine/query.ts";
 import { ask } from "../report/ask.ts";
@@ -9,7 +10,8 @@ import { judgePreview } from "../report/verdict.ts";
 import { forgetRetiredKey } from "../ssh/own-key.ts";
 import { isOnlyStack } from "../state/checkpoint.ts";
 import { fingerprint } from "../state/fingerprint.ts";
-import { type Context, clusterFile } from "./context.ts";
+import { type Context, clusterFile, readLab } from "./context.ts";
+import { refuseLostState } from "./lost-state.ts";
 import { prepareRun } from "./prepare.ts";
 import { runPreview, showMessages, terminalWidth } from "./preview.ts";
 
@@ -22,7 +24,12 @@ export interface UpOptions {
 
 /** Brings the lab up, or makes the changes that the cluster file asks for. Returns the exit code. */
 export async function up(context: Context, options: UpOptions): Promise<number> {
-  return bringUp(context, await prepareRun(context, "change"), options);
+  const session = await prepareRun(context, "change");
+  const hpc = readLab(context)?.hpc;
+  if (hpc !== undefined) {
+    await refuseLostState(context, session, { controller: controllerName(hpc.name), uri: hpc.host.uri });
+  }
+  return bringUp(context, session, options);
 }
 
 /** As `tryUp`; returns the exit code. */

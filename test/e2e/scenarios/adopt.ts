@@ -8,7 +8,7 @@ const REFUSED = 3;
 
 /** A cluster whose state is lost, while it works. */
 export function adoption(cluster: ClusterUnderTest): void {
-  const { first, lab, slurm } = cluster;
+  const { controller, first, lab, slurm } = cluster;
   const state = join(lab.stateFolder, "backend");
   const lost = join(lab.folder, "lost");
 
@@ -20,6 +20,10 @@ export function adoption(cluster: ClusterUnderTest): void {
       rmSync(lost, { recursive: true, force: true });
       renameSync(state, lost);
 
+      expect(await lab.npm("up")).toMatchObject({
+        code: REFUSED,
+        output: expect.stringContaining(`machines of a stack of this name: ${controller}, `),
+      });
       const { code, output } = await lab.npm("hyperlab", "adopt", "--yes");
       // The scenarios that follow need a state.
       if (code === REFUSED) {

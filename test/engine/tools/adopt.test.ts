@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { type AdoptedCluster, adoptCluster } from "../../../tools/commands/adopt.ts";
 import type { Context } from "../../../tools/commands/context.ts";
+import { refuseLostState } from "../../../tools/commands/lost-state.ts";
 import { prepareState } from "../../../tools/state/layout.ts";
 import type { Declaration } from "../support/declaration.ts";
 import { machine, writeGuestImage } from "../support/guest.ts";
@@ -68,6 +69,12 @@ async function adopt(over: Partial<AdoptedCluster> = {}): Promise<{ code: number
   return { code, shown: stack.project.shown().slice(before) };
 }
 
+/** What `up` says before it begins. */
+async function updated(controller = "controller"): Promise<void> {
+  const uri = `qemu+unix:///system?socket=${lab.gate.socket}`;
+  await refuseLostState(context(), stack.project.session, { controller, uri });
+}
+
 /** What is on the host, without the generations that mark who recorded it last; and what runs and lies there. */
 async function present() {
   const text = JSON.stringify(await lab.inventory())
@@ -94,7 +101,12 @@ describe("adopt", () => {
   it("is refused, with nothing changed, where it cannot be right", async () => {
     const before = await present();
     await expect(adopt()).rejects.toThrow(/stack dev has a state, with \d+ resources that it made/);
+    await updated();
     lose();
+    await expect(updated()).rejects.toThrow(
+      /the state of stack dev has nothing, but .* machines of a stack of this name: controller, node, rests[\s\S]*hyperlab adopt/,
+    );
+    await updated("other");
     await expect(adopt({ controller: "other" })).rejects.toThrow(
       /has no machine other of stack dev in project hyperlab; it has records of controller \(stack dev, project hyperlab\)/,
     );
@@ -123,6 +135,8 @@ describe("adopt", () => {
     await stack.declare(declaration(80));
     const { code, shown } = await adopt();
     expect(code).not.toBe(0);
+    // The stack knows who it is by now, so that both go on.
+    await updated();
     expect(shown).toMatch(/node.*made it from other inputs.*node: restart \(memoryMiB 64 → 80/);
     expect(await present()).toEqual(before);
   });
