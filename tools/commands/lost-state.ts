@@ -33,7 +33,7 @@ export async function refuseLostState(
   if (state.includes(selected.owner)) return;
   refuse(
     "state",
-    `the state of stack ${stack} has nothing, but on ${uri} there are machines of a stack of this name: ${selected.machines.join(", ")}`,
+    `the state of stack ${stack} has nothing, but on ${uri} there are machines of a stack of this name: ${selected.machines.toSorted().join(", ")}`,
     "if the state was lost, hyperlab adopt takes them over as they are, or hyperlab restore FILE --state brings it back from a backup; if they are another person's, choose another stack with --stack and another name in the cluster file",
   );
 }
