@@ -8,7 +8,7 @@ const REFUSED = 3;
 
 /** A cluster whose state is lost, while it works. */
 export function adoption(cluster: ClusterUnderTest): void {
-  const { controller, first, lab, slurm } = cluster;
+  const { controller, first, lab, second, slurm } = cluster;
   const state = join(lab.stateFolder, "backend");
   const lost = join(lab.folder, "lost");
 
@@ -22,7 +22,7 @@ export function adoption(cluster: ClusterUnderTest): void {
 
       expect(await lab.npm("up")).toMatchObject({
         code: REFUSED,
-        output: expect.stringContaining(`machines of a stack of this name: `),
+        output: expect.stringContaining(`of this name: ${[first, second, controller].join(", ")}`),
       });
       const { code, output } = await lab.npm("hyperlab", "adopt", "--yes");
       // The scenarios that follow need a state.
