@@ -6,6 +6,7 @@ import { refuse } from "../preflight/refusal.ts";
 import { ask } from "../report/ask.ts";
 import { shortType } from "../report/run-display.ts";
 import { removeSshFiles, sshFiles } from "../ssh/client-files.ts";
+import { recordCreations } from "../state/begun.ts";
 import { type CheckpointSummary, readCheckpoint } from "../state/checkpoint.ts";
 import { type Context, openSession } from "./context.ts";
 import { settle } from "./settle.ts";
@@ -75,7 +76,8 @@ async function existing(context: Context, session: EngineSession): Promise<Check
   await ensureStack(session, layout);
   const { hosts } = early ?? (await checkpoint(session, layout));
   if (hosts.some(isLocalSystem)) await startHypervisor({ report });
-  await settle(context, session);
+  // What they made is to go, and no program runs that would find it.
+  await settle(context, session, recordCreations);
   return checkpoint(session, layout);
 }
 

@@ -6,15 +6,19 @@ import type { Reporter } from "../report/progress.ts";
 import type { StateLayout } from "./layout.ts";
 import { describeLock, inUse, lockState } from "./lock.ts";
 
+/** What becomes of creations that were under way when a run was killed; does nothing where there are none. */
+export type SettleCreations = typeof forgetCreations;
+
 /**
  * Makes the state usable after a run that was killed: removes a lock whose process on this host is gone, and settles
- * creations that were under way. What they made on the host is found again by its mark when the program runs.
+ * creations that were under way.
  * @throws Refusal where somebody holds the stack, or may hold it from another host.
  */
 export async function settleState(
   session: EngineSession,
   layout: StateLayout,
   report: Reporter,
+  settleCreations: SettleCreations = forgetCreations,
 ): Promise<void> {
   const lock = lockState(layout);
   const why = inUse(layout, lock);
@@ -31,6 +35,15 @@ export async function settleState(
     for (const stale of lock.locks) report.line(`Removing the lock of ${describeLock(stale)}, which is gone`);
     await engineCommand(session, ["cancel", layout.stack, "--yes"]);
   }
+  await settleCreations(session, layout, report);
+}
+
+/** Takes open creations out of the state. What they made on the host is found again by its mark when the program runs. */
+export async function forgetCreations(
+  session: EngineSession,
+  layout: StateLayout,
+  report: Reporter,
+): Promise<void> {
   const { pending } = await checkpoint(session, layout);
   const creating = pending.filter((operation) => operation.type === "creating");
   if (creating.length === 0) return;

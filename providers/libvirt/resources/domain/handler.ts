@@ -16,8 +16,10 @@ import type {
 import { containsUnknown, isObject, type PropertyMap, reveal } from "../../../plugin/values.ts";
 import { LibvirtConnectionError } from "../../client/errors.ts";
 import type { ContextSource, ProviderContext } from "../../context.ts";
-import { ownedUuid } from "../../ownership/index.ts";
+import { foreignReason, ownedUuid } from "../../ownership/index.ts";
 import { decodeInputs } from "../../schema/index.ts";
+import { parseXml } from "../../xml/index.ts";
+import { resuming } from "../begun.ts";
 import { checkChange, checkDomain } from "./check.ts";
 import { definitionOf } from "./definition.ts";
 import { foreseeAdoption, foreseeCreate, foreseeUpdate, measures } from "./foresee.ts";
@@ -29,6 +31,7 @@ import { deleteDomain } from "./lifecycle/delete.ts";
 import { readDomain } from "./lifecycle/read.ts";
 import type { Outcome } from "./lifecycle/result.ts";
 import { type Change, recoverDomain, updateDomain } from "./lifecycle/update.ts";
+import { domainMarkOf } from "./mark.ts";
 import { type Facts, recordedFacts } from "./plan/facts.ts";
 import { createLine } from "./plan/line.ts";
 import { changesIdentity, type DomainPlan, isHeavier, planDomain } from "./plan/plan.ts";
@@ -46,7 +49,7 @@ export function domainHandler(source: ContextSource, parts: DomainParts = realPa
     urn,
     name,
   });
-  return {
+  const handler: ResourceHandler = {
     check: async (_call, request) => check(source(), request),
     diff: async (call, request) => diff(call, request, replaced),
     create: (call, request) =>
@@ -56,6 +59,7 @@ export function domainHandler(source: ContextSource, parts: DomainParts = realPa
     update: (call, request) => update(runOf(call, request.urn, request.id), request),
     delete: (call, request) => remove(runOf(call, request.urn, request.id), request),
   };
+  return resuming(handler, (call, { id, urn }) => findBegun(runOf(call, urn, id)));
 }
 
 function nameOf(inputs: PropertyMap, otherwise: string): string {
@@ -267,6 +271,16 @@ async function refuseTaken(run: Run, state: DomainState): Promise<void> {
       `Remove or rename that domain, then run the update again.`,
     "alreadyExists",
   );
+}
+
+/** The definition comes first in a creation and lists the disks: without it nothing is there. */
+async function findBegun({ call, provider, urn }: Run): Promise<readonly PropertyMap[]> {
+  const { owner } = provider.config;
+  const uuid = ownedUuid(owner, urn);
+  const seen = await freshReader(provider, call.signal).byUuid(uuid);
+  const mark = seen === undefined ? undefined : domainMarkOf(parseXml(seen.xml));
+  if (mark === undefined || foreignReason(mark, { owner, urn }) !== undefined) return [];
+  return [{ uuid, generation: mark.generation }];
 }
 
 async function remove(run: Run, request: DeleteRequest): Promise<void> {

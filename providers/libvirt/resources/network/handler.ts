@@ -20,6 +20,7 @@ import type { NetworkRef } from "../../client/types.ts";
 import type { ContextSource, ProviderContext } from "../../context.ts";
 import { foreignReason, inputHash, type Mark, newGeneration, ownedUuid } from "../../ownership/index.ts";
 import { type Change, changesOf, checkInputs, decodeInputs, worstEffect } from "../../schema/index.ts";
+import { resuming } from "../begun.ts";
 import { toProperties } from "../domain/properties.ts";
 import { adoptionLine, diffResult, effectLine, refusals } from "../effects.ts";
 import type { NetworkInputs } from "../inputs.ts";
@@ -58,7 +59,7 @@ function decodeState(state: PropertyMap): NetworkState {
 
 /** Networks. A mark in the metadata proves whose it is; what it does not declare is left alone. */
 export function networkHandler(source: ContextSource): ResourceHandler {
-  return {
+  const handler: ResourceHandler = {
     check: async (_context, request) => check(request),
     diff: (context, request) => diff(source, context, request),
     create: (context, request) => create(source(), context, request),
@@ -66,6 +67,7 @@ export function networkHandler(source: ContextSource): ResourceHandler {
     update: (context, request) => update(source(), context, request),
     delete: (context, request) => remove(source(), context, request),
   };
+  return resuming(handler, (context, request) => findBegun(source(), context, request));
 }
 
 function check(request: CheckRequest): CheckResult {
@@ -281,6 +283,19 @@ async function update(
     provider.cache.networks.invalidate();
   }
   return { outputs: encodeState(state) };
+}
+
+async function findBegun(
+  provider: ProviderContext,
+  context: CallContext,
+  { id, urn }: DeleteRequest,
+): Promise<readonly PropertyMap[]> {
+  const network = await provider.client.networkLookupByName(id, { signal: context.signal });
+  if (network === undefined) return [];
+  const { mark, uuid } = await readFacts(provider, context, network);
+  if (mark === undefined || foreignReason(mark, { owner: provider.config.owner, urn }) !== undefined)
+    return [];
+  return [encodeState({ uuid, generation: mark.generation })];
 }
 
 async function remove(

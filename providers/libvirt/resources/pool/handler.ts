@@ -21,6 +21,7 @@ import type { ContextSource, PoolSnapshot, ProviderContext } from "../../context
 import { volumesChanged } from "../../host.ts";
 import { ownedUuid } from "../../ownership/index.ts";
 import { changesOf, checkInputs, decodeInputs } from "../../schema/index.ts";
+import { resuming } from "../begun.ts";
 import { adoptionLine, diffResult, effectLine, refusals } from "../effects.ts";
 import type { PoolInputs } from "../inputs.ts";
 import { checkPool } from "./check.ts";
@@ -34,6 +35,12 @@ interface PoolState {
   /** The directory was made with the pool. */
   readonly built: boolean;
 }
+
+/**
+ * Of a pool of ours that a create finds: one that was killed left no record of who made the directory. Removing an empty
+ * one is the lesser evil.
+ */
+const takenOver = { adopted: false, built: true } as const;
 
 function encodeState(state: PoolState, active = true): PropertyMap {
   return {
@@ -54,7 +61,7 @@ function decodeState(state: PropertyMap): PoolState {
 
 /** Storage pools. The pool's UUID is derived from owner and URN, which proves whose it is. */
 export function poolHandler(source: ContextSource): ResourceHandler {
-  return {
+  const handler: ResourceHandler = {
     check: async (_context, request) => check(request),
     diff: async (_context, request) => diff(request),
     create: (context, request) => create(source(), context, request),
@@ -62,6 +69,7 @@ export function poolHandler(source: ContextSource): ResourceHandler {
     update: (context, request) => update(source(), context, request),
     delete: (context, request) => remove(source(), context, request),
   };
+  return resuming(handler, (context, request) => findBegun(source(), context, request));
 }
 
 function check(request: CheckRequest): CheckResult {
@@ -197,8 +205,7 @@ async function takeOver(
     );
   }
   const built = await start(provider, context, existing, inputs);
-  // A create that was killed left no record of who made the directory; removing an empty one is the lesser evil.
-  return { uuid: existing.uuid, adopted: !ours, built: ours ? true : built };
+  return { uuid: existing.uuid, ...(ours ? takenOver : { adopted: true, built }) };
 }
 
 async function read(
@@ -262,6 +269,16 @@ async function update(
     volumesChanged(provider.cache, inputs.name);
   }
   return { outputs: encodeState(state) };
+}
+
+async function findBegun(
+  provider: ProviderContext,
+  context: CallContext,
+  { urn }: DeleteRequest,
+): Promise<readonly PropertyMap[]> {
+  const uuid = ownedUuid(provider.config.owner, urn);
+  const pool = await provider.client.storagePoolLookupByUuid(uuid, { signal: context.signal });
+  return pool === undefined ? [] : [encodeState({ uuid, ...takenOver })];
 }
 
 async function remove(

@@ -17,8 +17,9 @@ import type {
 import { containsUnknown, type PropertyMap, type PropertyValue, Unknown } from "../../../plugin/values.ts";
 import { LibvirtConnectionError } from "../../client/errors.ts";
 import type { ContextSource, ProviderContext } from "../../context.ts";
-import { volumesChanged } from "../../host.ts";
+import { refreshPool, volumesChanged } from "../../host.ts";
 import { changesOf, checkInputs, decodeInputs } from "../../schema/index.ts";
+import { resuming } from "../begun.ts";
 import { adoptionLine, diffResult, effectLine, refusals } from "../effects.ts";
 import type { VolumeInputs } from "../inputs.ts";
 import { parsePool } from "../pool/index.ts";
@@ -26,13 +27,13 @@ import { foreseesAdoption } from "./adopt.ts";
 import { checkVolume } from "./check.ts";
 import { createVolume, removeVolumes } from "./create.ts";
 import { findUse, inUse, refuseWhileUsed } from "./guard.ts";
-import { markerName, markersOf } from "./marker.ts";
+import { markerIdentity, markerName, markersOf } from "./marker.ts";
 import { resizeVolume } from "./resize.ts";
 import { parseVolume, toMiB, type VolumeFacts } from "./xml.ts";
 
 /** Volumes. A marker beside the volume proves whose it is; see `marker.ts`. */
 export function volumeHandler(source: ContextSource): ResourceHandler {
-  return {
+  const handler: ResourceHandler = {
     check: async (_context, request) => check(request),
     diff: (context, request) => diff(source(), context, request),
     create: (context, request) => create(source(), context, request),
@@ -40,6 +41,7 @@ export function volumeHandler(source: ContextSource): ResourceHandler {
     update: (context, request) => update(source(), context, request),
     delete: (context, request) => remove(source(), context, request),
   };
+  return resuming(handler, (context, request) => findBegun(source(), context, request));
 }
 
 const text = (value: PropertyValue | undefined): string => (typeof value === "string" ? value : "");
@@ -214,6 +216,32 @@ async function update(
   return { outputs: encodeState(facts, text(request.state.generation)) };
 }
 
+/** By its markers; a create that took over what an earlier one left may have been killed with two of them. */
+async function findBegun(
+  provider: ProviderContext,
+  context: CallContext,
+  { id, urn }: DeleteRequest,
+): Promise<readonly PropertyMap[]> {
+  const [poolName, name] = splitId(id);
+  const { client, config } = provider;
+  const options = { signal: context.signal };
+  const pool = await client.storagePoolLookupByName(poolName, options);
+  if (pool === undefined) return [];
+  if (!(await client.storagePoolIsActive(pool, options))) throw poolStopped(poolName, id);
+  await refreshPool(client, pool, context.signal);
+  const names = (await client.storagePoolListVolumes(pool, options)).map((volume) => volume.name);
+  const markers = markersOf(name, names);
+  const identity = markerIdentity(config.owner, urn);
+  if (markers.some((marker) => marker.identity !== identity)) return [];
+  return markers.map(({ generation }) => ({ generation }));
+}
+
+const poolStopped = (pool: string, id: string): ProviderError =>
+  new ProviderError(
+    `the volume ${id} cannot be deleted while its pool is stopped. Start it with "virsh pool-start ${pool}" and try again.`,
+    "failedPrecondition",
+  );
+
 async function remove(
   provider: ProviderContext,
   context: CallContext,
@@ -227,12 +255,7 @@ async function remove(
   const options = { signal: context.signal };
   const pool = await client.storagePoolLookupByName(poolName, options);
   if (pool === undefined) return;
-  if (!(await client.storagePoolIsActive(pool, options))) {
-    throw new ProviderError(
-      `the volume ${request.id} cannot be deleted while its pool is stopped. Start it with "virsh pool-start ${poolName}" and try again.`,
-      "failedPrecondition",
-    );
-  }
+  if (!(await client.storagePoolIsActive(pool, options))) throw poolStopped(poolName, request.id);
   try {
     const names = (await client.storagePoolListVolumes(pool, options)).map((volume) => volume.name);
     const marker = findMarker(name, generation, names);
