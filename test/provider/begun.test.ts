@@ -3,12 +3,17 @@ import { mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { createLibvirtClient, type LibvirtClient } from "../../providers/libvirt/client/index.ts";
+import { domain as domainProcedure } from "../../providers/libvirt/client/procedures/domain.ts";
+import { network as networkProcedure } from "../../providers/libvirt/client/procedures/network.ts";
+import { storagePool, storageVol } from "../../providers/libvirt/client/procedures/storage.ts";
 import { begunState } from "../../providers/libvirt/resources/begun.ts";
 import { markerIdentity, markerName } from "../../providers/libvirt/resources/volume/marker.ts";
 import type { PropertyMap } from "../../providers/plugin/values.ts";
+import { answering, Gate, type Moment } from "../support/libvirt-gate.ts";
 import { clearHost, ProviderRun, type Recorded } from "../support/libvirt-provider.ts";
 import { type OwnLibvirtd, startOwnLibvirtd } from "../support/libvirtd.ts";
 import { urnOf, wireError } from "../support/plugin-client.ts";
+import { waitFor } from "../support/wait.ts";
 
 const owner = "owner-of-begun-tests";
 const domain = {
@@ -193,6 +198,57 @@ describe("an update", () => {
     }
     for (const record of records()) await run.delete(record);
     expect(await present()).toEqual(nothing);
+  });
+});
+
+describe("a create", () => {
+  it.each<[type: string, moment: Moment]>([
+    ["Pool", answering(storagePool.build)],
+    ["Network", answering(networkProcedure.create)],
+    ["Volume", answering(storageVol.createXml)],
+    ["Domain", answering(domainProcedure.defineXml)],
+  ])("of a %s whose host was lost is recorded, and goes with the next delete", async (type, moment) => {
+    const record = records().find(({ urn }) => urn === urnOf(`libvirt:index:${type}`, "begun"));
+    if (record === undefined) throw new Error(`there is no ${type}`);
+    if (type === "Volume") await run.create("Pool", "begun", { name: "begun", path });
+    const before = await present();
+    const gate = await Gate.before(host.socket);
+    const losing = await ProviderRun.start({ uri: `qemu+unix:///system?socket=${gate.socket}`, owner });
+    try {
+      gate.closeAt(moment);
+      const making = wireError(losing.create(type, "begun", record.inputs));
+      await waitFor("the moment", () => gate.closed);
+      await host.kill();
+      gate.openForOthers();
+      const { message, partial } = await making;
+      expect(message).toContain(`${type} "begun" could not be created: `);
+      expect(partial).toMatchObject({ id: record.id, outputs: begunState });
+    } finally {
+      await losing.stop();
+      await gate.stop();
+      await host.start();
+    }
+    expect(await present()).not.toEqual(before);
+    await run.delete(record);
+    expect(await present()).toEqual(before);
+  });
+
+  it("that the host refuses is not recorded", async () => {
+    await libvirt.networkDefineXml("<network><name>begun</name><bridge name='begun0'/></network>");
+    const { partial } = await wireError(run.create("Network", "begun", network));
+    expect(partial).toBeUndefined();
+  });
+
+  it("whose host was never there is not recorded", async () => {
+    const nowhere = await ProviderRun.start({ uri: `qemu+unix:///system?socket=${path}`, owner });
+    try {
+      for (const { inputs, urn } of records()) {
+        const { partial } = await wireError(nowhere.client.create(urn, inputs));
+        expect(partial).toBeUndefined();
+      }
+    } finally {
+      await nowhere.stop();
+    }
   });
 });
 

@@ -1,5 +1,8 @@
+import { PartialFailure } from "../../plugin/errors.ts";
 import type { CallContext, DeleteRequest, ResourceHandler } from "../../plugin/types.ts";
 import type { PropertyMap } from "../../plugin/values.ts";
+import { LibvirtConnectionError } from "../client/errors.ts";
+import { explain } from "../errors.ts";
 
 /**
  * State of a resource whose creation was begun and whose end was never recorded. What of it is on the host, if anything,
@@ -11,6 +14,25 @@ const isBegun = (state: PropertyMap): boolean => state.begun === true;
 
 /** What a creation left on the host, each as the state in which the handler deletes it. By owner and URN, never by name alone. */
 export type FindBegun = (context: CallContext, request: DeleteRequest) => Promise<readonly PropertyMap[]>;
+
+/**
+ * The error of a creation. Where it was cut off, or its connection broke, something may have been made: the state records
+ * it as begun then, so that a delete removes it.
+ *
+ * @param made What was to be made; the host was reached for it.
+ */
+export function brokenOff(
+  context: CallContext,
+  made: { readonly id: string; readonly urn: string },
+  error: unknown,
+): unknown {
+  const { aborted, reason } = context.signal;
+  if (error instanceof PartialFailure || !(aborted || error instanceof LibvirtConnectionError)) return error;
+  const [type = "", name = ""] = made.urn.split("::").slice(2);
+  const what = `${type.split(":").at(-1)} "${name}" could not be created`;
+  const { message } = explain(what, aborted ? reason : error);
+  return new PartialFailure(message, { id: made.id, outputs: begunState });
+}
 
 /**
  * The handler for states of `begunState` too. An update goes on with the creation, as a new create would, so a volume

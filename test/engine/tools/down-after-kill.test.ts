@@ -20,7 +20,7 @@ import type { Inventory } from "../support/inventory.ts";
 import { Lab, type Stack } from "../support/lab.ts";
 
 const imageMiB = 16;
-const half = uploaded((imageMiB / 2) * 1024 * 1024);
+const halfUploaded = (): Moment => uploaded((imageMiB / 2) * 1024 * 1024);
 
 let lab: Lab;
 /** With a machine, a network and a volume of somebody else's. */
@@ -38,6 +38,9 @@ beforeAll(async () => {
   await libvirt.storagePoolSetAutostart(pool, true);
   await libvirt.storageVolCreateXml(pool, "<volume><name>image</name><capacity>1</capacity></volume>");
   await libvirt.domainDefineXml(foreignMachine("foreign"));
+  // libvirt knows more of a pool that it built itself than after its next start.
+  await lab.host.kill();
+  await lab.host.start();
   found = await lab.inventory();
 });
 afterEach(async () => {
@@ -100,7 +103,7 @@ describe("an up that was killed while it created", () => {
       "image",
       inOrder(answering(volumeProcedure.createXml), calling(volumeProcedure.createXml)),
     ],
-    ["a volume that is half uploaded", "image", half],
+    ["a volume that is half uploaded", "image", halfUploaded()],
     ["a machine that the host was not asked for", "machine", calling(domainProcedure.defineXml)],
     [
       "a machine that has no disk",
@@ -144,7 +147,7 @@ describe("an up that was killed while it replaced", () => {
       answering(domainProcedure.defineXml),
       renamedMachine,
     ],
-    ["a volume that a machine uses still", half, renamedImage],
+    ["a volume that a machine uses still", halfUploaded(), renamedImage],
   ])("%s: down removes the old and the new", async (what, moment, declared) => {
     const stack = await lab.stack("owner-of-down-after-kill");
     await stack.declare(declaration());
@@ -157,7 +160,7 @@ describe("an up that was killed while it replaced", () => {
 });
 
 it("a down whose host does not answer says so and forgets nothing: the next up makes the whole lab", async () => {
-  const stack = await killed("a volume that is half uploaded", half);
+  const stack = await killed("a volume that is half uploaded", halfUploaded());
   await lab.host.kill();
   expect(await down(stack)).not.toBe(0);
   expect(stack.project.shown()).toContain("Nothing was removed from the state; repair the connection");
@@ -172,4 +175,24 @@ it("a down whose host does not answer says so and forgets nothing: the next up m
 
   expect(await down(stack)).toBe(0);
   expect(await lab.inventory()).toEqual(found);
+});
+
+describe("an up whose connection broke while it created", () => {
+  it.each<[what: string, moment: Moment]>([
+    ["a pool whose directory is made", answering(poolProcedure.build)],
+    ["a network that is to be started", calling(networkProcedure.create)],
+    ["a network that runs", answering(networkProcedure.create)],
+    ["a volume that is half uploaded", halfUploaded()],
+  ])("%s: down leaves the host as it was", async (_what, moment) => {
+    const stack = await lab.stack("owner-of-down-after-kill");
+    await stack.declare(declaration());
+    lab.gate.closeAt(moment);
+    const failing = stack.mustFail("up");
+    await lab.waitFor("the moment", () => lab.gate.closed);
+    lab.gate.openForOthers();
+    expect(await failing).toContain("could not be created: ");
+    expect(await lab.inventory()).not.toEqual(found);
+    expect(await down(stack)).toBe(0);
+    expect(await lab.inventory()).toEqual(found);
+  });
 });

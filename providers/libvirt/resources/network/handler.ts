@@ -20,7 +20,7 @@ import type { NetworkRef } from "../../client/types.ts";
 import type { ContextSource, ProviderContext } from "../../context.ts";
 import { foreignReason, inputHash, type Mark, newGeneration, ownedUuid } from "../../ownership/index.ts";
 import { type Change, changesOf, checkInputs, decodeInputs, worstEffect } from "../../schema/index.ts";
-import { resuming } from "../begun.ts";
+import { brokenOff, resuming } from "../begun.ts";
 import { toProperties } from "../domain/properties.ts";
 import { adoptionLine, diffResult, effectLine, refusals } from "../effects.ts";
 import type { NetworkInputs } from "../inputs.ts";
@@ -129,13 +129,15 @@ async function create(
     inputHash: inputHash(inputs),
     generation: newGeneration(),
   };
+  const existing = await provider.client.networkLookupByName(inputs.name, { signal: context.signal });
   try {
-    const existing = await provider.client.networkLookupByName(inputs.name, { signal: context.signal });
     const made =
       existing === undefined
         ? await make(provider, context, inputs, uuid, mark)
         : await takeOver(provider, context, request.inputs, existing, mark);
     return { id: inputs.name, outputs: encodeState({ uuid: made, generation: mark.generation }) };
+  } catch (error) {
+    throw brokenOff(context, { id: inputs.name, urn: request.urn }, error);
   } finally {
     provider.cache.networks.invalidate();
   }

@@ -21,7 +21,7 @@ import type { ContextSource, PoolSnapshot, ProviderContext } from "../../context
 import { volumesChanged } from "../../host.ts";
 import { ownedUuid } from "../../ownership/index.ts";
 import { changesOf, checkInputs, decodeInputs } from "../../schema/index.ts";
-import { resuming } from "../begun.ts";
+import { brokenOff, resuming } from "../begun.ts";
 import { adoptionLine, diffResult, effectLine, refusals } from "../effects.ts";
 import type { PoolInputs } from "../inputs.ts";
 import { checkPool } from "./check.ts";
@@ -107,6 +107,8 @@ async function create(
         ? await make(provider, context, inputs, uuid)
         : await takeOver(provider, context, inputs, existing, uuid);
     return { id: inputs.name, outputs: encodeState(state) };
+  } catch (error) {
+    throw brokenOff(context, { id: inputs.name, urn: request.urn }, error);
   } finally {
     provider.cache.pools.invalidate();
     volumesChanged(provider.cache, inputs.name);

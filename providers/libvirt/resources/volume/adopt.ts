@@ -1,9 +1,10 @@
 import type { CallContext } from "../../../plugin/types.ts";
 import { LibvirtConnectionError } from "../../client/errors.ts";
+import type { StoragePoolRef } from "../../client/types.ts";
 import type { ProviderContext } from "../../context.ts";
 import type { VolumeInputs } from "../inputs.ts";
 import { findUse } from "./guard.ts";
-import { judgeVolume, markerContent, markerIdentity } from "./marker.ts";
+import { judgeVolume, type Marker, markerContent, markerIdentity, markersOf } from "./marker.ts";
 import { parseVolume } from "./xml.ts";
 
 /** Whether the volume is made from something that is uploaded. */
@@ -49,4 +50,18 @@ export async function foreseesAdoption(
     if (error instanceof LibvirtConnectionError) return false;
     throw error;
   }
+}
+
+/** Whether nothing is there of a volume that could not be made; false where the host does not say. Also after an abort. */
+export async function isGone(
+  { client }: ProviderContext,
+  pool: StoragePoolRef,
+  wanted: Pick<Marker, "identity" | "volume">,
+): Promise<boolean> {
+  const volumes = await client.storagePoolListVolumes(pool).catch(() => undefined);
+  const names = volumes?.map(({ name }) => name);
+  return (
+    names !== undefined &&
+    markersOf(wanted.volume, names).every(({ identity }) => identity !== wanted.identity)
+  );
 }

@@ -5,8 +5,9 @@ import type { StoragePoolRef, StorageVolRef } from "../../client/types.ts";
 import type { ProviderContext } from "../../context.ts";
 import { refreshPool, volumesChanged } from "../../host.ts";
 import { newGeneration } from "../../ownership/index.ts";
+import { brokenOff } from "../begun.ts";
 import type { VolumeInputs } from "../inputs.ts";
-import { isComplete, isUploaded } from "./adopt.ts";
+import { isComplete, isGone, isUploaded } from "./adopt.ts";
 import { type OpenContent, openContent } from "./content.ts";
 import { findPool } from "./find-pool.ts";
 import { refuseWhileUsed } from "./guard.ts";
@@ -19,6 +20,17 @@ import { fromMiB, parseVolume, renderVolume, toMiB, type VolumeFacts } from "./x
 export interface CreatedVolume {
   readonly facts: VolumeFacts;
   readonly generation: string;
+}
+
+/** A volume that may be made. */
+interface Judged {
+  readonly pool: StoragePoolRef;
+  readonly inputs: VolumeInputs;
+  readonly marker: Marker;
+  /** Markers that earlier creates left. */
+  readonly stale: readonly string[];
+  /** An earlier create left the volume. */
+  readonly resumes: boolean;
 }
 
 /**
@@ -42,13 +54,32 @@ export async function createVolume(
   if (judged.verdict === "refuse") throw refused(provider, inputs, judged.reason);
   const marker: Marker = { ...wanted, generation: newGeneration() };
   const stale = markersOf(inputs.name, names).map(markerName);
-  if (judged.verdict === "resume" && (await isKept(provider, context, pool, inputs))) {
+  try {
+    return await makeVolume(provider, context, {
+      pool,
+      inputs,
+      marker,
+      stale,
+      resumes: judged.verdict === "resume",
+    });
+  } catch (error) {
+    if (await isGone(provider, pool, wanted)) throw error;
+    throw brokenOff(context, { id: `${inputs.pool}/${inputs.name}`, urn }, error);
+  }
+}
+
+async function makeVolume(
+  provider: ProviderContext,
+  context: CallContext,
+  { inputs, marker, pool, resumes, stale }: Judged,
+): Promise<CreatedVolume> {
+  if (resumes && (await isKept(provider, context, pool, inputs))) {
     return await keep(provider, context, pool, inputs, marker, stale);
   }
   const content = await openContent(inputs);
   try {
     await makeMarker(provider, context, pool, marker);
-    if (judged.verdict === "resume") await removeHalfMade(provider, context, pool, inputs.name);
+    if (resumes) await removeHalfMade(provider, context, pool, inputs.name);
     await removeVolumes(provider, pool, stale);
     return await fill(provider, context, pool, inputs, marker, content);
   } catch (error) {

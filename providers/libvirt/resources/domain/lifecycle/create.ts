@@ -4,6 +4,8 @@ import type { DomainRef } from "../../../client/types.ts";
 import { doing } from "../../../errors.ts";
 import { inputHash, judgeForCreate, newGeneration, ownedUuid } from "../../../ownership/index.ts";
 import { decodeInputs } from "../../../schema/index.ts";
+import { brokenOff } from "../../begun.ts";
+import type { DomainInputs } from "../../inputs.ts";
 import { definitionOf } from "../definition.ts";
 import { entriesOf } from "../entries.ts";
 import { addEntries } from "../host/network-entries.ts";
@@ -29,8 +31,22 @@ export async function createDomain(run: Run, raw: PropertyMap): Promise<Outcome>
   const definition = definitionOf(inputs);
   const uuid = ownedUuid(run.provider.config.owner, run.urn);
   const found = await findPresent(run, uuid, inputHash(definition), raw);
-  if (found?.kind === "complete") return adoptDomain(run, inputs, found.adoption);
-  const present = found?.parsed;
+  try {
+    if (found?.kind === "complete") return await adoptDomain(run, inputs, found.adoption);
+    return await makeDomain(run, inputs, uuid, found?.parsed);
+  } catch (error) {
+    throw brokenOff(run.call, { id: run.name, urn: run.urn }, error);
+  }
+}
+
+/** @param present What a killed create left. */
+async function makeDomain(
+  run: Run,
+  inputs: DomainInputs,
+  uuid: string,
+  present: ParsedDomain | undefined,
+): Promise<Outcome> {
+  const definition = definitionOf(inputs);
   const image = definition.rootDisk === undefined ? undefined : await requireImage(run, definition.rootDisk);
   const generation = newGeneration();
   const rootVolume =
