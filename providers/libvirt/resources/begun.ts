@@ -37,7 +37,7 @@ export function brokenOff(
 /**
  * The handler for states of `begunState` too. An update goes on with the creation, as a new create would, so a volume
  * that was half uploaded never passes for a whole one; a delete removes what is there. A read leaves the record as it
- * is: nothing on the host may still become something.
+ * is: the next update or delete looks for itself.
  */
 export function resuming(handler: ResourceHandler, find: FindBegun): ResourceHandler {
   const read = handler.read?.bind(handler);
