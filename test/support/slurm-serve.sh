@@ -24,10 +24,16 @@ export SLURM_SACK_JWKS=/etc/slurm/slurm.jwks
 
 # The programs as the guest's programs call them.
 mkdir -p "$tree/tmp/bin"
-for program in scontrol squeue scancel sinfo; do
+for program in scontrol squeue scancel sinfo srun; do
   printf '#!/bin/sh\nexec chroot %s %s "$@"\n' "$tree" "$program" >"$tree/tmp/bin/$program"
   chmod 755 "$tree/tmp/bin/$program"
 done
+# The real one gives an account the system's search path.
+printf '#!/bin/sh\nshift 3\nexec "$@"\n' >"$tree/tmp/bin/runuser"
+# Both nodes are this one host; a job sees the name of its own.
+mount -t tmpfs none "$tree/usr/local/bin"
+printf '#!/bin/sh\necho "$SLURMD_NODENAME"\n' >"$tree/usr/local/bin/hostname"
+chmod 755 "$tree/tmp/bin/runuser" "$tree/usr/local/bin/hostname"
 
 chroot "$tree" slurmctld -D >"$tree/tmp/slurmctld" 2>&1 &
 for node in n1 n2; do chroot "$tree" slurmd -D -N "$node" >"$tree/tmp/slurmd-$node" 2>&1 & done

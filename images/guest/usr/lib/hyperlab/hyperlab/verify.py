@@ -7,6 +7,10 @@ from hyperlab import drain, runtime, slurm, slurm_conf
 from hyperlab.process import Problem, run
 
 POLL_SECONDS = 2
+#: How long the job may wait before it is asked whether it can get a node at all.
+PATIENCE_SECONDS = 60
+#: Why a job waits that could run as soon as others end.
+BEHIND_OTHERS = ("Resources", "Priority")
 
 
 def planned(document):
@@ -60,6 +64,34 @@ def wait_for_nodes(document, deadline, log):
         time.sleep(POLL_SECONDS)
 
 
+def is_full(waits, nodes, usable):
+    """Whether a job waits (its state and reason, as squeue says) because other jobs have all that it could use."""
+    state, _, reason = waits.partition(" ")
+    taken = all({"ALLOCATED", "MIXED"} & set(nodes[name]["state"]) for name in usable if name in nodes)
+    return state == "PENDING" and reason in BEHIND_OTHERS and taken
+
+
+def wait_for_job(job, user, usable, seconds):
+    """Output and errors of the job's srun; None where it was given up, because others have all that it could use."""
+    end = time.monotonic() + seconds
+    while True:
+        try:
+            return job.communicate(timeout=min(PATIENCE_SECONDS, seconds))
+        except subprocess.TimeoutExpired:
+            waits = run(["squeue", "--name=hyperlab-verify", "--noheader", "--format=%T %r"]).strip()
+        full = is_full(waits, slurm.all_nodes(), usable)
+        if not full and time.monotonic() < end:
+            continue
+        run(["scancel", "--name=hyperlab-verify", f"--user={user}"])
+        job.communicate()
+        if full:
+            return None
+        raise Problem(
+            f"The job that verifies the cluster did not end within {seconds} s (in the queue: {waits or 'nothing'}). "
+            "Ask `scontrol show job` and `sinfo -R` what it waits for; then run again."
+        )
+
+
 def run_job(user, nodes, document, deadline, log):
     """Run a one-node job as an ordinary user; return the host it ran on, or why no node could take it."""
     running = {entry["name"] for entry in document["nodes"] if entry["running"]}
@@ -75,18 +107,14 @@ def run_job(user, nodes, document, deadline, log):
     log(f"running a one-node job as {user}")
     command = ["runuser", "-u", user, "--", "srun", "-N1", "-n1", f"--partition={partition}", "--job-name=hyperlab-verify", "--chdir=/"]
     command += [f"--time={left // 60 + 1}", "hostname"]
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=left)
-    except subprocess.TimeoutExpired:
-        queue = run(["squeue", "--name=hyperlab-verify", "--noheader", "--format=%T %r"]).strip()
-        run(["scancel", "--name=hyperlab-verify", f"--user={user}"])
-        raise Problem(
-            f"The job that verifies the cluster did not end within {left} s (in the queue: {queue or 'nothing'}). If "
-            "other jobs fill the cluster, let them end and run again."
-        ) from None
-    host = done.stdout.strip()
-    if done.returncode != 0 or host not in running:
-        raise Problem(f"The job that verifies the cluster failed (code {done.returncode}): {done.stderr.strip()[-1000:]}")
+    job = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    output = wait_for_job(job, user, usable, left)
+    if output is None:
+        log("no job is run: jobs of others fill every node, and it would wait for them")
+        return ""
+    host = output[0].strip()
+    if job.returncode != 0 or host not in running:
+        raise Problem(f"The job that verifies the cluster failed (code {job.returncode}): {output[1].strip()[-1000:]}")
     return host
 
 
