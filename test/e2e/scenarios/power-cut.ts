@@ -22,7 +22,7 @@ export function powerCut(cluster: ClusterUnderTest): void {
       for (const node of nodes) await hasRunFor(node, 180);
       await hypervisor.start(controller, SLOW_BYTES_PER_SECOND);
       await serves(600);
-      const boot = await hypervisor.shell(controller, "journalctl -b -o cat -u hyperlab-controller");
+      const boot = await hypervisor.shell(controller, "journalctl -b -o cat -u hyperlab-state-disk");
       expect(boot).toContain("e2fsck: hyperlab-state: recovering journal");
       await hypervisor.limitDisks(controller, 0);
       await slurm.ended(await slurm.submit("-N2 --wrap 'srun hostname'"), "COMPLETED");

@@ -47,13 +47,32 @@ class Check(unittest.TestCase):
     def test_damage_that_needs_a_person_is_told_and_not_mounted(self):
         self.debugfs("set_inode_field <2> mode 0100644")
         self.debugfs("set_super_value state 2")
+        with self.assertRaisesRegex(Problem, "damaged and is not mounted; SLURM stays down.*e2fsck"):
+            state_disk.allow_mount()
+        # systemd says of the mount only that something that it needs failed.
         with (
-            mock.patch.object(state_disk, "run") as run,
+            mock.patch.object(state_disk, "run", side_effect=Problem("a dependency failed")),
             mock.patch.object(state_disk, "is_mounted", return_value=False),
             self.assertRaisesRegex(Problem, "damaged and is not mounted; SLURM stays down.*e2fsck"),
         ):
             state_disk.mount()
-        run.assert_not_called()
+
+    def test_a_disk_that_is_whole_may_be_mounted_and_another_ones_may_not(self):
+        state_disk.allow_mount()
+        subprocess.run(["e2label", self.disk, "photos"], check=True)
+        with self.assertRaisesRegex(Problem, "is not mounted: it holds ext4 with label 'photos'"):
+            state_disk.allow_mount()
+        with open(self.disk, "r+b") as file:
+            file.write(bytes(16 * MEBIBYTE))
+        with self.assertRaisesRegex(Problem, "is blank"):
+            state_disk.allow_mount()
+
+    def test_the_mount_asks_for_the_check_whoever_starts_it(self):
+        units = os.path.join(os.path.dirname(state_disk.__file__), "..", "..", "systemd", "system")
+        with open(os.path.join(units, state_disk.UNIT)) as file:
+            text = file.read()
+        for word in ("Requires", "After"):
+            self.assertIn(f"\n{word}=hyperlab-state-disk.service\n", text)
 
 
 if __name__ == "__main__":

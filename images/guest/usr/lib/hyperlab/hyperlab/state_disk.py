@@ -69,6 +69,16 @@ def check():
         )
 
 
+def allow_mount():
+    """What the mount unit waits for, whoever asks for it: the disk is ours and its file system is whole."""
+    verdict = decide(read_signature(DEVICE), is_blank(DEVICE))
+    if verdict == "format":
+        raise Problem(f"The state disk {DEVICE} is blank: the controller formats it when it is set up.")
+    if verdict != "use":
+        raise Problem(f"The state disk {DEVICE} is not mounted: {verdict}.")
+    check()
+
+
 def mount():
     """Mount the state disk, formatting it when it is blank."""
     if is_mounted():
@@ -87,8 +97,11 @@ def mount():
             f"The state disk {DEVICE} is not touched: {verdict}. Attach the right volume; or, if nothing on it is "
             f"needed, clear it with: wipefs --all {DEVICE} && blkdiscard --zeroout {DEVICE}"
         )
-    else:
+    try:
+        run(["systemctl", "start", UNIT], timeout=None)
+    except Problem:
+        # Where the check forbade it, its own words say what to do.
         check()
-    run(["systemctl", "start", UNIT])
+        raise
     # The volume may have grown since the last time; without a change this does nothing.
     succeeds(["resize2fs", DEVICE], timeout=900)
