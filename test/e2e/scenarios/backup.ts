@@ -35,7 +35,8 @@ export function backups(cluster: ClusterUnderTest): void {
   async function emptyController(): Promise<void> {
     const lost = `/srv/hyperlab/mysql /srv/hyperlab/slurmctld/* /home/${USER}/thesis`;
     await administrator.shell(`sudo sh -c 'systemctl stop slurmctld slurmdbd mariadb && rm -rf ${lost}'`);
-    const serve = "from hyperlab import controller as c; c.serve_again(c.configured(), c.load_secrets())";
+    const serve =
+      "from hyperlab import backup_verbs as b, store as s; b.serve_again(s.configured(), s.secrets())";
     await administrator.shell(`sudo env PYTHONPATH=/usr/lib/hyperlab python3 -B -c '${serve}'`);
   }
 }
