@@ -23,6 +23,7 @@ import { hostCpusOf, pinnedCpusOf } from "./host-cpus.ts";
 import { forwardsFact } from "./host-forwards.ts";
 import { interfacesHere } from "./host-interfaces.ts";
 import { guestShutdownFact } from "./host-shutdown.ts";
+import { isRemote } from "./remote.ts";
 import { rootImageOf } from "./root-images.ts";
 
 /** Which host is asked, and what is ours on it. */
@@ -180,8 +181,6 @@ const bridgesOf = (networks: readonly NetworkSnapshot[]): Map<string, NetworkSna
       return bridge === undefined ? [] : [[bridge, network] as const];
     }),
   );
-
-const isRemote = (uri: string): boolean => /^[a-z]+\+ssh:/.test(uri);
 
 function interfacesOf(uri: string, networks: readonly NetworkSnapshot[]): HostNetwork[] {
   if (isRemote(uri)) return [];

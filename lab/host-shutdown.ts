@@ -2,6 +2,7 @@ import { readFileSync } from "node:fs";
 import type { Known } from "../planning/facts.ts";
 import { findProgram } from "../tools/process/find-program.ts";
 import { run } from "../tools/process/run.ts";
+import { isRemote } from "./remote.ts";
 
 /** Where distributions keep the settings of libvirt-guests. */
 const FILES = ["/etc/default/libvirt-guests", "/etc/sysconfig/libvirt-guests"];
@@ -24,7 +25,7 @@ export function guestShutdownSeconds(settings: string): number {
 
 /** The limit of the host of a lab. Only this machine's own can be read. */
 export async function guestShutdownFact(uri: string): Promise<Known<number>> {
-  if (/^[a-z]+\+ssh:/.test(uri)) return { known: false, why: "the settings of a remote host are not read" };
+  if (isRemote(uri)) return { known: false, why: "the settings of a remote host are not read" };
   const unlimited = { known: true, value: Number.POSITIVE_INFINITY } as const;
   // The test driver has no machines; without systemd nothing runs at a shutdown.
   if (uri.startsWith("test:") || findProgram("systemctl") === undefined) return unlimited;

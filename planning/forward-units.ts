@@ -131,8 +131,10 @@ export function presentForwards(files: ReadonlyMap<string, string>): PresentForw
 export const sameForward = (a: PresentForward, b: PresentForward): boolean =>
   a.cluster === b.cluster && a.port === b.port && a.listen === b.listen && a.target === b.target;
 
-const anywhere = (listen: string | undefined): boolean => listen === undefined || listen === "0.0.0.0";
+/** Whether a port is to be open at every address of the host. */
+export const isAnywhere = (listen: string | undefined): listen is undefined | "0.0.0.0" =>
+  listen === undefined || listen === "0.0.0.0";
 
 /** Whether two forwards would want the same port at the same address. */
 export const meet = (a: PresentForward, b: PresentForward): boolean =>
-  a.port === b.port && (anywhere(a.listen) || anywhere(b.listen) || a.listen === b.listen);
+  a.port === b.port && (isAnywhere(a.listen) || isAnywhere(b.listen) || a.listen === b.listen);

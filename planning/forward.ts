@@ -1,7 +1,14 @@
 import type { AccessConfig, HpcConfig } from "../config/model.ts";
 import type { HostFacts } from "./facts.ts";
 import { type Findings, HPC } from "./findings.ts";
-import { type Forward, meet, type PresentForward, sameForward, socketName } from "./forward-units.ts";
+import {
+  type Forward,
+  isAnywhere,
+  meet,
+  type PresentForward,
+  sameForward,
+  socketName,
+} from "./forward-units.ts";
 
 const PATH = `${HPC}.access.forward`;
 /** Where SSH of the host itself listens. */
@@ -26,7 +33,7 @@ export function declaredForward({
 /** By which name or address users reach the host: as declared, else as hyperlab itself reaches it. */
 export function loginHost({ host, listen }: ForwardAccess, uri: string): string {
   if (host !== undefined) return host;
-  if (listen !== undefined && listen !== "0.0.0.0") return listen;
+  if (!isAnywhere(listen)) return listen;
   const [, name, bracketed] = /^[a-z]+\+ssh:\/\/(?:[^@/]*@)?(?:([^[\]:/?#]+)|\[([^\]]+)\])/.exec(uri) ?? [];
   return name ?? bracketed ?? "localhost";
 }
@@ -58,7 +65,7 @@ function checkPort({ listen, port }: ForwardAccess, findings: Findings): void {
 
 /** Interfaces are known of this machine only. */
 function checkListen({ listen }: ForwardAccess, host: HostFacts, findings: Findings): void {
-  if (listen === undefined || listen === "0.0.0.0" || listen.startsWith("127.")) return;
+  if (isAnywhere(listen) || listen.startsWith("127.")) return;
   if (!host.interfaces.known || !host.networks.known) return;
   if (host.networks.value.some(({ subnet }) => subnet?.split("/")[0] === listen)) return;
   const remedy =

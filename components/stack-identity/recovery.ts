@@ -1,5 +1,6 @@
 import { createCipheriv, createDecipheriv, createHmac, hkdfSync } from "node:crypto";
 import { z } from "zod";
+import { canonicalJson } from "../../providers/libvirt/ownership/index.ts";
 import { passphraseKey } from "./passphrase-key.ts";
 
 const recovery = z.object({
@@ -33,7 +34,7 @@ const [SALT, NONCE, TAG] = [32, 12, 16] as const;
  * @returns Base64 of format, salt, nonce, tag and content.
  */
 export async function sealRecovery(content: Recovery, passphrase: string): Promise<string> {
-  const plain = Buffer.from(canonical(content));
+  const plain = Buffer.from(canonicalJson(content));
   const secret = Buffer.from(content.secret, "hex");
   const salt = Buffer.from(hkdfSync("sha256", secret, "", "hyperlab recovery salt v1", SALT));
   const nonceKey = Buffer.from(hkdfSync("sha256", secret, "", "hyperlab recovery nonce v1", 32));
@@ -86,12 +87,3 @@ function cut(bytes: Buffer, salt: number, nonce: number, tag: number): [Buffer, 
 
 /** Binds a record to its format and to the owner: under another mark it does not open. */
 const claims = (owner: string): Buffer => Buffer.from(`hyperlab recovery ${FORMAT} ${owner}`);
-
-/** JSON with sorted members: the same content is the same text. */
-function canonical(value: unknown): string {
-  return JSON.stringify(value, (_key, member: unknown) =>
-    typeof member === "object" && member !== null && !Array.isArray(member)
-      ? Object.fromEntries(Object.entries(member).sort(([a], [b]) => (a < b ? -1 : 1)))
-      : member,
-  );
-}

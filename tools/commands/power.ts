@@ -1,6 +1,7 @@
 import { hostname, userInfo } from "node:os";
 import type { HpcConfig } from "../../config/index.ts";
 import type { PowerDeclarations } from "../../planning/index.ts";
+import { controllerName } from "../../planning/names.ts";
 import { type Hold, oneLine } from "../../providers/libvirt/ownership/index.ts";
 import {
   holdText,
@@ -169,7 +170,7 @@ export async function applyHold(
   const { interactive, layout, report } = context;
   const config = clusterOf(context);
   const { names } = select(config, options.words);
-  const controller = `${config.name}-controller`;
+  const controller = controllerName(config.name);
   if (names.includes(controller)) {
     throw new Error(
       `${controller} cannot be held: every change of the cluster goes through it. ` +

@@ -3,6 +3,7 @@ import {
   type Forward,
   forwardPaths,
   forwardUnits,
+  isAnywhere,
   type PresentForward,
   presentForwards,
   socketName,
@@ -27,7 +28,8 @@ export interface ForwardPlan {
   readonly conflict?: string;
 }
 
-const NOTHING: ForwardPlan = { first: [], files: [], commands: [] };
+/** Nothing is to be done. */
+export const NOTHING: ForwardPlan = { first: [], files: [], commands: [] };
 
 /** Decides it. Nothing where the host is as it should be. */
 export function planForward(facts: ForwardFacts, { cluster, forward }: ForwardNeeds): ForwardPlan {
@@ -90,16 +92,14 @@ export function conflictOf(facts: ForwardFacts, forward: Forward): string | unde
     : undefined;
 }
 
-const everywhere = (listen: string | undefined): boolean => listen === undefined || listen === "0.0.0.0";
-
 /** Whether a listener is the socket of a forward. */
 function isAt({ address, port }: Listener, forward: PresentForward): boolean {
   return (
-    port === forward.port && (everywhere(forward.listen) ? address === undefined : address === forward.listen)
+    port === forward.port && (isAnywhere(forward.listen) ? address === undefined : address === forward.listen)
   );
 }
 
 function clashes({ address, port }: Listener, forward: Forward): boolean {
   const { listen } = forward;
-  return port === forward.port && (everywhere(listen) || address === undefined || address === listen);
+  return port === forward.port && (isAnywhere(listen) || address === undefined || address === listen);
 }

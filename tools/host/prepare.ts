@@ -8,7 +8,7 @@ import {
   timeoutOf,
 } from "./checks/shutdown.ts";
 import type { HostNeeds, SystemFacts } from "./facts.ts";
-import { type ForwardPlan, planForward } from "./forward.ts";
+import { type ForwardPlan, NOTHING, planForward } from "./forward.ts";
 import { parseAssignments } from "./parse.ts";
 
 /** A file as it is and as it should be. */
@@ -69,11 +69,10 @@ export function planPreparation(system: SystemFacts, needs: HostNeeds): Preparat
 type Forward = Omit<ForwardPlan, "files"> & { files: readonly FileChange[]; open: readonly string[] };
 
 function forwardPlan({ forwards }: SystemFacts, { forward }: HostNeeds): Forward {
-  const nothing = { first: [], files: [], commands: [] };
-  const unclear = (why: string): Forward => ({ ...nothing, open: [`ports for logins: ${why}`] });
+  const unclear = (why: string): Forward => ({ ...NOTHING, files: [], open: [`ports for logins: ${why}`] });
   if (!forward.known) return unclear(forward.why);
   if (!forwards.known)
-    return forward.value.forward === undefined ? { ...nothing, open: [] } : unclear(forwards.why);
+    return forward.value.forward === undefined ? { ...NOTHING, files: [], open: [] } : unclear(forwards.why);
   const plan = planForward(forwards.value, forward.value);
   const files = plan.files.map((file): FileChange => {
     const ours = file.before === undefined || file.before.startsWith("# Written by hyperlab ");

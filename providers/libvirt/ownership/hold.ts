@@ -1,4 +1,5 @@
 import { attribute, childrenOf, element, parseXml, renderXmlLine, type XmlElement } from "../xml/index.ts";
+import { declaredNamespace, localName } from "./namespace.ts";
 
 /** Namespace of the element that holds a machine. It stands beside the mark of the owner and apart from it. */
 export const holdNamespace = "https://hyperlab.dev/xmlns/libvirt/hold/1";
@@ -60,26 +61,21 @@ export const oneLine = (text: string): string =>
  */
 export function parseHold(xml: string): Hold | undefined {
   const node = parseXml(xml);
-  const declared = attribute(node, declarationOf(node.name));
+  const declared = declaredNamespace(node);
   return declared === undefined || declared === holdNamespace ? readHold(node) : undefined;
 }
 
 /** The hold among the children of a domain's `<metadata>` element. */
 export function findHold(metadata: XmlElement | undefined): Hold | undefined {
-  const found = metadata?.children.find(
-    (node) => attribute(node, declarationOf(node.name)) === holdNamespace,
-  );
+  const found = metadata?.children.find((node) => declaredNamespace(node) === holdNamespace);
   return found === undefined ? undefined : readHold(found);
 }
-
-const declarationOf = (name: string) => (name.includes(":") ? `xmlns:${name.split(":")[0]}` : "xmlns");
 
 function readHold(node: XmlElement): Hold | undefined {
   const [power, by, since] = [attribute(node, "power"), attribute(node, "by"), attribute(node, "since")];
   const [reason, kind] = [attribute(node, "reason"), attribute(node, "kind")];
   const known = (power === "off" || power === "running") && (kind === "manual" || kind === "evacuation");
-  const local = node.name.slice(node.name.indexOf(":") + 1);
-  if (local !== holdName || !known || by === undefined || reason === undefined) return undefined;
+  if (localName(node) !== holdName || !known || by === undefined || reason === undefined) return undefined;
   if (since === undefined || Number.isNaN(Date.parse(since))) return undefined;
   const inner = childrenOf(node, node.name)[0];
   const replaced = inner === undefined ? undefined : readHold(inner);

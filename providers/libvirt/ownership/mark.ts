@@ -1,5 +1,7 @@
 import { createHash, randomBytes } from "node:crypto";
 import { attribute, childrenOf, element, parseXml, type XmlElement } from "../xml/index.ts";
+import { canonicalJson } from "./canonical.ts";
+import { declaredNamespace, localName } from "./namespace.ts";
 
 /** Namespace of our metadata element in domains and networks. */
 export const markNamespace = "https://hyperlab.dev/xmlns/libvirt/1";
@@ -60,11 +62,8 @@ export function parseMark(text: string): Mark | undefined {
   return isMark(root) ? readMark(root) : undefined;
 }
 
-function isMark(node: XmlElement): boolean {
-  const [prefix, local] = node.name.includes(":") ? node.name.split(":") : [undefined, node.name];
-  const declaration = prefix === undefined ? "xmlns" : `xmlns:${prefix}`;
-  return local === "owned" && attribute(node, declaration) === markNamespace;
-}
+const isMark = (node: XmlElement): boolean =>
+  localName(node) === "owned" && declaredNamespace(node) === markNamespace;
 
 function readMark(node: XmlElement): Mark | undefined {
   const owner = attribute(node, "owner");
@@ -90,17 +89,5 @@ export function newGeneration(): string {
 
 /** Hash of inputs: independent of the order of members and of members that are absent. 32 hex digits. */
 export function inputHash(inputs: object): string {
-  return createHash("sha256").update(canonical(inputs)).digest("hex").slice(0, 32);
-}
-
-function canonical(value: unknown): string {
-  if (Array.isArray(value)) return `[${value.map(canonical).join(",")}]`;
-  if (typeof value === "object" && value !== null) {
-    const members = Object.entries(value)
-      .filter(([, member]) => member !== undefined)
-      .sort(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0))
-      .map(([key, member]) => `${JSON.stringify(key)}:${canonical(member)}`);
-    return `{${members.join(",")}}`;
-  }
-  return JSON.stringify(value ?? null);
+  return createHash("sha256").update(canonicalJson(inputs)).digest("hex").slice(0, 32);
 }

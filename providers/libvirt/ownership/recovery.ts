@@ -1,4 +1,5 @@
-import { attribute, element, renderXmlLine, type XmlElement } from "../xml/index.ts";
+import { element, renderXmlLine, type XmlElement } from "../xml/index.ts";
+import { declaredNamespace, localName } from "./namespace.ts";
 
 /** Namespace of the element that holds a machine's recovery record. It stands beside the mark of the owner and apart from it. */
 export const recoveryNamespace = "https://hyperlab.dev/xmlns/libvirt/recovery/1";
@@ -16,10 +17,8 @@ export const renderRecovery = (record: string): string => renderXmlLine(element(
 
 /** The record among the children of a domain's `<metadata>` element; undefined without one. */
 export function findRecovery(metadata: XmlElement | undefined): string | undefined {
-  const found = metadata?.children.find((node) => {
-    const [prefix, local] = node.name.includes(":") ? node.name.split(":") : [undefined, node.name];
-    const declaration = prefix === undefined ? "xmlns" : `xmlns:${prefix}`;
-    return local === recordName && attribute(node, declaration) === recoveryNamespace;
-  });
+  const found = metadata?.children.find(
+    (node) => localName(node) === recordName && declaredNamespace(node) === recoveryNamespace,
+  );
   return found?.text.trim() || undefined;
 }

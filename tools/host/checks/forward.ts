@@ -6,6 +6,7 @@ import {
   socketName,
   UNIT_FOLDER,
 } from "../../../planning/forward-units.ts";
+import { controllerName } from "../../../planning/names.ts";
 import type { HostNeeds, HostState } from "../facts.ts";
 import { conflictOf, stateOf } from "../forward.ts";
 import type { ForwardFacts } from "../forward-facts.ts";
@@ -71,7 +72,7 @@ function checkAbandoned(
 ): HostFinding[] {
   if (machines === undefined) return [];
   return presentForwards(facts.files)
-    .filter((other) => other.cluster !== cluster && !machines.includes(`${other.cluster}-controller`))
+    .filter((other) => other.cluster !== cluster && !machines.includes(controllerName(other.cluster)))
     .map((other) => {
       const paths = forwardPaths(other.cluster).join(" ");
       const what = `port ${other.port ?? "of the host"} leads to cluster ${other.cluster}, which has no login machine here (${UNIT_FOLDER})`;
